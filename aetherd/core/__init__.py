@@ -1,0 +1,1 @@
+"""The ground floor: no I/O, no async, imports nothing of ours."""

@@ -1,0 +1,120 @@
+"""Settings: `aetherd.toml` < environment < flags, frozen after load. Written once here; docs and doctor read it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aetherd.core.errors import Invalid
+
+
+class Settings(BaseSettings):
+    """Everything a person can set. Environment names are `AETHER_` plus the field in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="AETHER_", frozen=True, extra="ignore", validate_default=True)
+
+    home: Path = Field(default=Path("~/.aether"), description="where everything is kept; mode 0700")
+    host: str = Field(default="127.0.0.1", description="address the HTTP face binds; loopback only for now")
+    port: int = Field(default=3001, ge=0, le=65535, description="port of the HTTP face; 0 takes a free one")
+    secret: SecretStr | None = Field(
+        default=None, description="key that signs session cookies; made and kept in secrets/ when not given"
+    )
+    database_url: str | None = Field(default=None, description="default is the SQLite file of the home")
+    registration_open: bool = Field(default=False, description="whether strangers may create accounts")
+    log_level: str = Field(default="info", description="debug, info, warning or error")
+    cluster_url: str | None = Field(default=None, description="NATS address; clustering is not built yet")
+    node_name: str | None = Field(default=None, description="name of this node in a cluster")
+    node_capacity: int | None = Field(default=None, description="how many agents this node takes in a cluster")
+    max_running: int = Field(default=32, ge=1, le=1000, description="processes that run at once; more are queued")
+    approval_wait_s: float = Field(
+        default=20, ge=0, le=60, description="how long a call waits for a person before it answers pending_approval"
+    )
+    approval_ttl_s: float = Field(default=86_400, gt=0, description="after this an undecided approval expires")
+    control_ttl_s: float = Field(default=60, gt=0, description="a takeover lease lives this long without renewal")
+    idle_exit_s: float = Field(
+        default=1800, ge=0, description="a run that finished its goal ends after this idle time; 0 keeps it for ever"
+    )
+    stop_grace_s: float = Field(default=5, ge=0, description="time between TERM and KILL")
+    event_retention: int = Field(
+        default=2_000_000, ge=1000, description="events kept in the log; older ones are removed in chunks"
+    )
+    agent_uid_base: int = Field(
+        default=20_000, ge=1000, description="first uid given to agents when the daemon is root"
+    )
+    claude_path: Path | None = Field(default=None, description="the claude binary; default: extra `claude`, then PATH")
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("host", mode="after")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        if value not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("only loopback is served until TLS lands; use an SSH tunnel or a reverse proxy")
+        return value
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _sqlite(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sqlite:///"):
+            raise ValueError("only sqlite:///PATH is supported yet; leave AETHER_DATABASE_URL unset for the default")
+        return value
+
+    @field_validator("cluster_url", mode="after")
+    @classmethod
+    def _no_cluster(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("clustering is not built yet; unset AETHER_CLUSTER_URL")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags first, then the environment; the file is merged in `load`."""
+        return init_settings, env_settings
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        if self.database_url is None:
+            return self.home / "aether.db"
+        return Path(self.database_url.removeprefix("sqlite:///")).absolute()
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and the pid file."""
+        return self.home / "run"
+
+
+def load(**flags: Any) -> Settings:
+    """Read the settings once; a wrong one is `Invalid` and says which and why."""
+    given = {key: value for key, value in flags.items() if value is not None}
+    try:
+        first = Settings(**given)
+        file = first.home / "aetherd.toml"
+        if not file.exists():
+            return first
+        try:
+            written = tomllib.loads(file.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as exc:
+            raise Invalid(f"{file} is not valid TOML: {exc}") from exc
+        if unknown := set(written) - set(Settings.model_fields):
+            raise Invalid(f"{file}: unknown setting {sorted(unknown)[0]!r}", unknown=sorted(unknown))
+        # The file is the weakest source: whatever environment or flags set explicitly wins.
+        return Settings(**{**written, **first.model_dump(include=first.model_fields_set)})
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise Invalid(f"setting {name}: {problem['msg'].removeprefix('Value error, ')}") from exc

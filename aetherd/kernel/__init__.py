@@ -1,0 +1,1 @@
+"""The rooms: one subsystem each, independent of its siblings."""

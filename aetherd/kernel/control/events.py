@@ -1,0 +1,43 @@
+"""What happens to the lease over a process's keyboard."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aetherd.events import Event
+
+
+class ControlAcquired(Event):
+    """A person holds the keyboard."""
+
+    type: Literal["control.acquired"] = "control.acquired"
+    holder: str
+    reason: str | None = None
+
+
+class ControlStepped(Event):
+    """The hand-over went one step on."""
+
+    type: Literal["control.stepped"] = "control.stepped"
+    from_step: str
+    to_step: str
+    holder: str | None = None
+
+
+class ControlReleased(Event):
+    """The keyboard went back to the agent."""
+
+    type: Literal["control.released"] = "control.released"
+    holder: str
+    note: str | None = None
+    reason: str
+
+
+class ControlRequested(Event):
+    """An agent asks for a person."""
+
+    type: Literal["control.requested"] = "control.requested"
+    reason: str
+
+
+EVENTS = (ControlAcquired, ControlStepped, ControlReleased, ControlRequested)

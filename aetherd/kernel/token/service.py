@@ -1,0 +1,280 @@
+"""Credentials: who may come in, as whom, with which scopes. Secrets are shown once and hashed at rest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from aetherd.core.clock import Clock, stamp
+from aetherd.core.config import Settings
+from aetherd.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from aetherd.core.ids import new_id
+from aetherd.kernel.token.events import TokenCreated, TokenRevoked
+from aetherd.kernel.token.models import Token, TokenCreate, TokenList, TokenMade, TokenRef, Tokens
+from aetherd.kernel.token.tables import TokenRow
+from aetherd.operations.operation import Call, Effect, Face, Owner, Rule, Subject, operation
+from aetherd.store import Store, Tx
+
+LOGIN_S = 600
+SESSION_S = 30 * 86_400
+AGENT_SCOPES = (
+    "system:read agent:read process:read process:write control:read control:write fs:read fs:write terminal:read "
+    "terminal:write memory:read memory:write message:read message:write approval:read approval:write tool:read "
+    "tool:write"
+)
+
+
+class TokenService:
+    """Makes, lists, checks and revokes credentials."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._known: dict[str, TokenRow] = {}  # digest -> row, so that a check costs no read
+        self._ended: set[str] = set()  # digests revoked since start: wins over a row read before the commit
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Make the owner's token on the first start."""
+        path = self._settings.home / "secrets" / "owner.token"
+        secret = path.read_text("ascii").strip() if path.exists() else ""
+        if not secret:
+            secret = "aeo_" + secrets.token_urlsafe(32)
+            write_secret(path, secret + "\n")
+        await self._store.write(lambda tx: self._ensure_owner(tx, _digest(secret)))
+        yield
+
+    def offers(self) -> Mapping[str, Any]:
+        """Say who owns a token."""
+        return {"owners.token": self.owner}
+
+    async def owner(self, key: str) -> Owner:
+        """Return whose a token is."""
+        row = await self._row(key)
+        return Owner(row.agent, row.user, row.org)
+
+    @operation("token.create", access=Rule.PEOPLE, positional=("name",))
+    async def create(self, input: TokenCreate, call: Call) -> TokenMade:
+        """Make a credential for a script, an outside MCP client or a read-only reader.
+
+        The secret is in the answer and nowhere else. A token never gets more scopes than its maker has.
+        """
+        for scope in input.scopes:
+            if scope != "*" and scope.count(":") != 1:
+                raise Invalid(f"scope {scope!r} is not `room:verb`, `*:verb` or `*`", scope=scope)
+            if not call.has(scope) and not (scope.startswith("*:") and "*" in call.scopes):
+                raise Forbidden(f"you do not have the scope {scope} yourself", scope=scope)
+        expires = None
+        if input.expires_in_s is not None:
+            expires = stamp(self._clock.now() + timedelta(seconds=input.expires_in_s))
+        secret = "aet_" + secrets.token_urlsafe(32)
+        row = self._new("api", input.name, secret, " ".join(sorted(set(input.scopes))), call.user, call.org)
+        row.toolset, row.expires_at, row.created_by = input.toolset, expires, call.actor
+
+        def work(tx: Tx) -> None:
+            tx.session.add(row)
+            tx.emit(TokenCreated(token=row.id, name=row.name, scopes=input.scopes))
+
+        await self._store.write(work)
+        return TokenMade(**_wire(row).model_dump(), secret=secret)
+
+    @operation("token.list", effect=Effect.READ, access=Rule.PEOPLE)
+    async def list_tokens(self, input: TokenList, call: Call) -> Tokens:
+        """List credentials, newest first, without their secrets."""
+        now = stamp(self._clock.now())
+
+        def query(session: Session) -> list[TokenRow]:
+            rows = select(TokenRow).where(TokenRow.user == call.user, col(TokenRow.kind) != "login")
+            if not input.revoked:
+                rows = rows.where(col(TokenRow.revoked_at).is_(None)).where(
+                    col(TokenRow.expires_at).is_(None) | (col(TokenRow.expires_at) > now)
+                )
+            if input.cursor is not None:
+                rows = rows.where(TokenRow.id < input.cursor)
+            return list(session.exec(rows.order_by(col(TokenRow.id).desc()).limit(input.limit + 1)))
+
+        rows = await self._store.read(query)
+        more = len(rows) > input.limit
+        rows = rows[: input.limit]
+        return Tokens(tokens=[_wire(row) for row in rows], cursor=rows[-1].id if more else None)
+
+    @operation(
+        "token.revoke", effect=Effect.DESTROY, access=Subject("token", "id"), positional=("id",), scope="token:write"
+    )
+    async def revoke(self, input: TokenRef, call: Call) -> Token:
+        """End a credential at once, everywhere."""
+        row = await self._row(input.id)
+        if row.kind == "owner":
+            raise Forbidden("the owner token cannot be revoked; delete secrets/owner.token and restart to replace it")
+        return _wire(await self._store.write(lambda tx: self._revoke(tx, row.id)))
+
+    async def authenticate(self, token: str, face: Face, *, door: int | None = None) -> Call:
+        """Return who comes with this secret; raises `Unauthenticated`."""
+        digest = _digest(token)
+        row = self._known.get(digest)
+        if row is None and digest not in self._ended:
+            row = await self._store.read(
+                lambda session: session.exec(select(TokenRow).where(TokenRow.digest == digest)).first()
+            )
+        if row is None or row.kind == "login" or digest in self._ended:
+            raise Unauthenticated("no such token; `aetherctl token create` makes one")
+        if row.revoked_at is not None or (row.expires_at and row.expires_at <= stamp(self._clock.now())):
+            self._known.pop(digest, None)
+            raise Unauthenticated("this token has ended; `aetherctl token create` makes a new one")
+        if door is not None and row.kind == "process" and row.pid != door:
+            raise Unauthenticated("this token belongs to another process")
+        if len(self._known) > 10_000:
+            self._known.clear()
+        self._known[digest] = row
+        actor = f"agent:{row.agent}" if row.agent else f"user:{row.user}"
+        if row.kind == "api":
+            actor += f"/{row.id}"
+        return Call(
+            id=new_id("call"),
+            actor=actor,
+            scopes=frozenset(row.scopes.split()),
+            face=face,
+            user=row.user,
+            org=row.org,
+            agent=row.agent,
+            pid=row.pid,
+            chain=(row.agent,) if row.agent else (),
+            toolset=row.toolset,
+            token=row.id,
+        )
+
+    # For people's browsers --------------------------------------------------------------------------
+
+    async def open_link(self, call: Call) -> str:
+        """Return a login code: single use, 10 minutes."""
+        if call.agent is not None or "*" not in call.scopes:
+            raise Forbidden("only the owner opens the console", scope="*")
+        code = secrets.token_urlsafe(24)
+        row = self._new("login", "login link", code, "*", call.user, call.org)
+        row.expires_at = stamp(self._clock.now() + timedelta(seconds=LOGIN_S))
+        await self._store.write(lambda tx: tx.session.add(row))
+        return code
+
+    async def redeem(self, code: str) -> str:
+        """Turn a login code into a session, once."""
+        digest, now = _digest(code), self._clock.now()
+        secret = "aes_" + secrets.token_urlsafe(32)
+
+        def work(tx: Tx) -> None:
+            row = tx.session.exec(select(TokenRow).where(TokenRow.digest == digest)).first()
+            if row is None or row.kind != "login" or row.revoked_at or (row.expires_at or "") <= stamp(now):
+                raise Unauthenticated("this link was used already or is too old; `aetherctl console` prints a new one")
+            row.revoked_at = stamp(now)
+            session = self._new("session", "browser", secret, "*", row.user, row.org)
+            session.expires_at = stamp(now + timedelta(seconds=SESSION_S))
+            tx.session.add(row)
+            tx.session.add(session)
+
+        await self._store.write(work)
+        return secret
+
+    async def end(self, token: str) -> None:
+        """End a browser's session; unknown ones are ended already."""
+        row = await self._store.read(
+            lambda session: session.exec(select(TokenRow).where(TokenRow.digest == _digest(token))).first()
+        )
+        if row is not None and row.kind == "session":
+            await self._store.write(lambda tx: self._revoke(tx, row.id))
+
+    # For the process room ---------------------------------------------------------------------------
+
+    def make_process_token(self, tx: Tx, *, agent: str, pid: int, toolset: str, user: str, org: str) -> str:
+        """Make the token of one process inside the caller's transaction; it dies with the process."""
+        secret = "aep_" + secrets.token_urlsafe(32)
+        row = self._new("process", f"process {pid}", secret, AGENT_SCOPES, user, org)
+        row.agent, row.pid, row.toolset, row.created_by = agent, pid, toolset, tx.origin.actor
+        tx.session.add(row)
+        return secret
+
+    def end_process_tokens(self, tx: Tx, pid: int) -> None:
+        """Revoke every token of a process that has ended."""
+        rows = tx.session.exec(select(TokenRow).where(TokenRow.pid == pid, col(TokenRow.revoked_at).is_(None)))
+        for row in rows:
+            self._end(tx, row)
+
+    def _revoke(self, tx: Tx, key: str) -> TokenRow:
+        row = tx.session.get_one(TokenRow, key)
+        if row.revoked_at is None:
+            self._end(tx, row)
+            tx.emit(TokenRevoked(token=row.id, name=row.name))
+        return row
+
+    def _end(self, tx: Tx, row: TokenRow) -> None:
+        row.revoked_at = stamp(self._clock.now())
+        tx.session.add(row)
+        self._ended.add(row.digest)
+        self._known.pop(row.digest, None)
+
+    def _ensure_owner(self, tx: Tx, digest: str) -> None:
+        rows = tx.session.exec(select(TokenRow).where(TokenRow.kind == "owner")).all()
+        for row in rows:
+            if row.digest != digest and row.revoked_at is None:
+                self._end(tx, row)
+        if not any(row.digest == digest for row in rows):
+            row = self._new("owner", "owner", "", "*", "owner", "home")
+            row.digest = digest
+            tx.session.add(row)
+
+    def _new(self, kind: str, name: str, secret: str, scopes: str, user: str, org: str) -> TokenRow:
+        return TokenRow(
+            id=new_id("token"),
+            kind=kind,
+            name=name,
+            digest=_digest(secret),
+            scopes=scopes,
+            toolset="all",
+            user=user,
+            org=org,
+            created_at=stamp(self._clock.now()),
+            created_by=f"user:{user}",
+        )
+
+    async def _row(self, key: str) -> TokenRow:
+        row = await self._store.read(lambda session: session.get(TokenRow, key))
+        if row is None:
+            raise NotFound(f"no token {key}", kind="token", id=key)
+        return row
+
+
+def write_secret(path: Path, content: str) -> None:
+    """Write a 0600 file in a 0700 directory, atomically."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _wire(row: TokenRow) -> Token:
+    return Token(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,  # type: ignore[arg-type]
+        scopes=row.scopes.split(),
+        toolset=row.toolset,
+        agent=row.agent,
+        pid=row.pid,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        created_by=row.created_by,
+    )

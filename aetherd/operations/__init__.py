@@ -1,0 +1,1 @@
+"""Things that can be done: one definition, one door, every face derived."""

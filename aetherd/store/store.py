@@ -1,0 +1,93 @@
+"""The store: `write` through the one writer, `read` from the pool."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from sqlmodel import Session
+
+from aetherd.core.context import origin
+from aetherd.store.engine import open_readers, open_writer, prepare
+from aetherd.store.writer import Recorder, Tx, Writer, rider
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+READERS = 4
+CHECKPOINT_S = 30.0
+
+
+class Store:
+    """One SQLite file. Rooms never open a connection of their own."""
+
+    def __init__(self, path: Path, recorder: Recorder[Any, Any]) -> None:
+        self.path, self._recorder = path, recorder
+        self._publish: Callable[[list[Any]], None] = lambda _logged: None
+        self._limiter = anyio.CapacityLimiter(READERS)
+
+    def on_commit(self, publish: Callable[[list[Any]], None]) -> None:
+        """Say who gets the committed events, in id order, on the event loop."""
+        self._publish = publish
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Store]:
+        """Migrate, open, serve; on exit everything queued is written first."""
+        await anyio.to_thread.run_sync(prepare, self.path)
+        engine = open_writer(self.path)
+        self._readers = open_readers(self.path, READERS)
+        self._writer = Writer(engine, self._recorder, lambda logged: self._publish(logged))
+        self._writer.start()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._checkpoint)
+                yield self
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._writer.stop)
+            self._readers.dispose()
+            engine.dispose()
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Run `work(tx)` on the writer thread; returns after the commit.
+
+        The work must be quick (about 5 ms), must not wait and must not do other I/O. What it raises comes
+        back here and leaves no trace. A caller cancelled meanwhile does not undo a write already queued.
+        """
+        return await self._writer.submit(work, origin.get(), rider.get())
+
+    async def read(self, query: Callable[[Session], T]) -> T:
+        """Run `query(session)` on a read-only connection in a worker thread."""
+
+        def run() -> T:
+            with Session(self._readers, expire_on_commit=False) as session:
+                return query(session)
+
+        return await anyio.to_thread.run_sync(run, limiter=self._limiter)
+
+    @property
+    def healthy(self) -> bool:
+        """False while somebody else holds the database's write lock."""
+        return self._writer.waiting_since is None
+
+    async def _checkpoint(self) -> None:
+        while True:
+            await anyio.sleep(CHECKPOINT_S)
+            await anyio.to_thread.run_sync(self._checkpoint_once, limiter=self._limiter)
+
+    def _checkpoint_once(self) -> None:
+        import sqlite3
+
+        connection = sqlite3.connect(self.path, timeout=1.0)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.OperationalError as exc:
+            logger.debug("checkpoint put off: %s", exc)
+        finally:
+            connection.close()
