@@ -34,7 +34,7 @@ class Settings(BaseSettings):
         default=20, ge=0, le=60, description="how long a call waits for a person before it answers pending_approval"
     )
     approval_ttl_s: float = Field(default=86_400, gt=0, description="after this an undecided approval expires")
-    control_ttl_s: float = Field(default=60, gt=0, description="a takeover lease lives this long without renewal")
+    control_ttl_s: float = Field(default=600, gt=0, description="a takeover lease lives this long without a sign of its holder")
     idle_exit_s: float = Field(
         default=1800, ge=0, description="a run that finished its goal ends after this idle time; 0 keeps it for ever"
     )
@@ -58,6 +58,13 @@ class Settings(BaseSettings):
         if value not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("only loopback is served until TLS lands; use an SSH tunnel or a reverse proxy")
         return value
+
+    @field_validator("log_level", mode="after")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.lower() not in ("debug", "info", "warning", "error"):
+            raise ValueError("it is debug, info, warning or error")
+        return value.lower()
 
     @field_validator("database_url", mode="after")
     @classmethod
@@ -108,7 +115,7 @@ def load(**flags: Any) -> Settings:
             return first
         try:
             written = tomllib.loads(file.read_text("utf-8"))
-        except tomllib.TOMLDecodeError as exc:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             raise Invalid(f"{file} is not valid TOML: {exc}") from exc
         if unknown := set(written) - set(Settings.model_fields):
             raise Invalid(f"{file}: unknown setting {sorted(unknown)[0]!r}", unknown=sorted(unknown))

@@ -15,6 +15,7 @@ from aetherd.core.config import Settings
 from aetherd.events import EventLog, Hub
 from aetherd.operations.catalog import catalog
 from aetherd.operations.dispatch import Authorise, Dispatcher, Guard, validate
+from aetherd.operations.doors import Doors
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call, Owner, operations_of
 from aetherd.operations.registry import Registry
@@ -56,6 +57,7 @@ class Kernel:
         self.hub = Hub(self.store)
         self.registry = Registry()
         self.dispatcher = Dispatcher(self.registry, ())
+        self.doors = Doors()
         self.rooms: dict[str, Any] = {}
         self._given: dict[type, Any] = {
             Settings: settings,
@@ -64,6 +66,7 @@ class Kernel:
             Hub: self.hub,
             Registry: self.registry,
             Dispatcher: self.dispatcher,
+            Doors: self.doors,
             Runtimes: Runtimes(runtimes),
         }
         classes = list(rooms)
@@ -117,6 +120,7 @@ class Kernel:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[House]:
         """Bring the house up: log, then rooms in order; processes are re-adopted before this yields."""
+        make_home(self.settings)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.store.running())
             self.store.on_commit(self.hub.publish)
@@ -136,6 +140,7 @@ class Kernel:
             registry=self.registry,
             dispatcher=self.dispatcher,
             hub=self.hub,
+            doors=self.doors,
             authenticate=token.authenticate,
             sessions=token,
             sees=self.sees,
@@ -172,6 +177,14 @@ class Kernel:
             if hasattr(service, "metrics"):
                 found |= service.metrics()
         return found
+
+
+def make_home(settings: Settings) -> None:
+    """Make the directories of the home, closed to everybody else."""
+    for name, mode in (("", 0o700), ("run", 0o711), ("secrets", 0o700), ("agents", 0o711), ("shim", 0o700), ("log", 0o700)):
+        place = settings.home / name
+        place.mkdir(mode=mode, parents=True, exist_ok=True)
+        place.chmod(mode)
 
 
 def _is_mapping_of_runtimes(kind: Any) -> bool:

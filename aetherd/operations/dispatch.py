@@ -25,6 +25,7 @@ class Invocation:
     raw: dict[str, Any]
     call: Call
     input: BaseModel | None = None
+    entered: bool = False  # every guard let it through and the handler has begun
 
 
 class Guard(Protocol):
@@ -52,6 +53,7 @@ class Dispatcher:
 
         async def handle() -> Any:
             assert invocation.op is not None
+            invocation.entered = True
             result = invocation.op.handler(input=invocation.input, call=call)
             return result if invocation.op.streams else await result
 

@@ -12,6 +12,7 @@ from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.events import Hub
 from aetherd.operations.dispatch import Dispatcher
+from aetherd.operations.doors import Doors
 from aetherd.operations.operation import Call, Face
 from aetherd.operations.registry import Registry
 
@@ -115,6 +116,7 @@ class House:
     registry: Registry
     dispatcher: Dispatcher
     hub: Hub
+    doors: Doors
     authenticate: Authenticate
     sessions: Sessions
     sees: Callable[[Call], Callable[[str | None, str, str], bool]]  # for event filters

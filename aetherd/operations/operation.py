@@ -93,6 +93,7 @@ class Operation:
     streams: bool  # the handler is an async generator of `output`
     handler: Callable[..., Any]
     positional: tuple[str, ...] = field(default=())  # input fields that are arguments on the command line
+    delegates: bool = False  # it only runs another operation, which is guarded and audited in its own right
 
     @property
     def room(self) -> str:
@@ -112,6 +113,7 @@ def operation(
     access: Subject | Rule,
     scope: str | None = None,
     positional: tuple[str, ...] = (),
+    delegates: bool = False,
 ) -> Callable[[F], F]:
     """Mark a service method. Records only; nothing is registered at import time."""
     verb = "read" if effect is Effect.READ else "write"
@@ -121,6 +123,7 @@ def operation(
         "effect": effect,
         "access": access,
         "positional": positional,
+        "delegates": delegates,
     }
 
     def mark(fn: F) -> F:

@@ -82,7 +82,7 @@ class Tx:
             self._session.close()
 
 
-Rider = Callable[[Tx], None]
+Rider = Callable[[Tx], object]
 # What rides along with the next write of this task: the audit row of the call. Taken once, inside the same
 # savepoint, so that a change and its record are one.
 rider: ContextVar[RiderSlot | None] = ContextVar("aetherd_rider", default=None)
@@ -93,7 +93,8 @@ class RiderSlot:
     """Holds the rider until a write has taken it and committed."""
 
     ride: Rider
-    done: bool = False
+    taken: bool = False  # a write of the current group carries it; writer thread only
+    done: bool = False  # it is in the database, or the call it belongs to is over
 
 
 @dataclass(slots=True, eq=False)
@@ -177,6 +178,8 @@ class Writer:
             failure = Unavailable(f"the database did not take the write: {exc}; nothing of it was kept")
             for work in group:
                 work.error = work.error or failure
+                if work.rode and work.slot is not None:
+                    work.slot.taken = False
             logged = []
         else:
             for work in group:
@@ -194,13 +197,15 @@ class Writer:
         begun = time.monotonic()
         try:
             work.result = work.run(tx)
-            if work.slot is not None and not work.slot.done:
+            if work.slot is not None and not work.slot.done and not work.slot.taken:
                 work.slot.ride(tx)
-                work.rode = True
+                work.rode = work.slot.taken = True
             tx.finish()
             cursor.execute("RELEASE work")
             logged.extend(tx.logged)
         except Exception as exc:
+            if work.rode and work.slot is not None:
+                work.rode = work.slot.taken = False
             cursor.execute("ROLLBACK TO work")
             cursor.execute("RELEASE work")
             work.error = exc

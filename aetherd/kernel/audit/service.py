@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio
 from pydantic import BaseModel, SecretStr
 from sqlmodel import Session, col, select
 
@@ -20,6 +22,15 @@ from aetherd.store import RiderSlot, Store, Tx, rider
 
 LONG = 200  # characters; longer texts are recorded by their length
 REFUSALS = (Forbidden, Invalid, NotFound, Unauthenticated)
+HIDDEN = "********"
+SECRET_NAMES = re.compile(
+    r"secret|passw|token|credential|authori[sz]ation|api_?key|private_?key", re.IGNORECASE
+)
+SECRET_VALUES = re.compile(
+    r"\b(?:ae[aopst]_[\w-]{20,}|sk-[\w-]{16,}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
+    r"|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*)|-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
+    re.DOTALL,
+)
 
 
 class AuditService:
@@ -37,7 +48,7 @@ class AuditService:
         """Show who did what through which face, newest first; an agent sees its own calls."""
 
         def read(session: Session) -> list[AuditRow]:
-            rows = select(AuditRow).where(AuditRow.user == call.user)
+            rows = select(AuditRow).where(AuditRow.user == call.user, AuditRow.org == call.org)
             if call.agent is not None:
                 rows = rows.where(AuditRow.agent == call.agent)
             if input.actor is not None:
@@ -45,7 +56,8 @@ class AuditService:
             if input.operation is not None:
                 exact = "." in input.operation
                 name = col(AuditRow.operation)
-                rows = rows.where(name == input.operation if exact else name.startswith(input.operation + "."))
+                room = name.startswith(input.operation + ".", autoescape=True)
+                rows = rows.where(name == input.operation if exact else room)
             if input.pid is not None:
                 rows = rows.where(AuditRow.pid == input.pid)
             if input.outcome is not None:
@@ -56,7 +68,7 @@ class AuditService:
                 rows = rows.where(col(AuditRow.id) < int(input.cursor))
             return list(session.exec(rows.order_by(col(AuditRow.id).desc()).limit(input.limit + 1)))
 
-        if input.cursor is not None and not input.cursor.isdecimal():
+        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
             raise Invalid("audit.query: cursor: not a cursor of this list")
         rows = await self._store.read(read)
         more = len(rows) > input.limit
@@ -66,35 +78,55 @@ class AuditService:
     async def guard(self, invocation: Invocation, proceed: Proceed) -> Any:
         """Leave one row for every change and every refusal; a read that goes well leaves none."""
         op, begun = invocation.op, time.monotonic()
-        reads = op is not None and op.effect is Effect.READ
+        delegates = op is not None and op.delegates
+        silent = delegates or (op is not None and op.effect is Effect.READ)
         slot: RiderSlot | None = None
-        if not reads:
+        if not silent:
             slot = RiderSlot(lambda tx: self._insert(tx, invocation, "ok", None, begun))
         token = rider.set(slot)
         try:
             result = await proceed()
         except AetherError as exc:
-            await self._failed(invocation, slot, "refused" if isinstance(exc, REFUSALS) else "failed", exc.code, begun)
+            if not (delegates and invocation.entered):
+                outcome = "refused" if isinstance(exc, REFUSALS) else "failed"
+                await self._failed(invocation, slot, outcome, exc.code, begun)
             raise
         except Exception:
             await self._failed(invocation, slot, "failed", "internal", begun)
             raise
+        except anyio.get_cancelled_exc_class():
+            if slot is not None:  # what it did before the caller left still needs its record
+                with anyio.CancelScope(shield=True):
+                    await self._failed(invocation, slot, "failed", "cancelled", begun)
+            raise
         finally:
             rider.reset(token)
-        if op is not None and op.streams and not reads:
+        if slot is None:
+            return result
+        if op is not None and op.streams:
+            slot.done = True  # the stream keeps a row of its own
             return self._stream(result, invocation, begun)
-        if slot is not None and not slot.done:
-            await self._store.write(lambda tx: self._insert(tx, invocation, "ok", None, begun))
+        await self._complete(slot)
         return result
+
+    async def _complete(self, slot: RiderSlot) -> None:
+        """Record a call that wrote nothing itself, and close its slot to tasks that outlive it."""
+
+        def work(tx: Tx) -> None:
+            if not slot.taken:
+                slot.ride(tx)
+
+        if not slot.done:
+            await self._store.write(work)
+            slot.done = True
 
     async def _failed(
         self, invocation: Invocation, slot: RiderSlot | None, outcome: str, code: str, begun: float
     ) -> None:
         """Record a call that did not go well; its row may stand already, from a write that did."""
-        rode = slot is not None and slot.done
 
         def work(tx: Tx) -> None:
-            if rode:
+            if slot is not None and slot.taken:
                 tx.execute(
                     "UPDATE audit SET outcome = ?, code = ?, ms = ? WHERE call = ? AND operation = ?",
                     (outcome, code, _ms(begun), invocation.call.id, invocation.name),
@@ -107,6 +139,8 @@ class AuditService:
             await self._store.write(work)
         finally:
             rider.reset(token)
+            if slot is not None:
+                slot.done = True
 
     async def _stream(
         self, items: AsyncIterator[BaseModel], invocation: Invocation, begun: float
@@ -120,12 +154,17 @@ class AuditService:
         except AetherError as exc:
             outcome, code = "failed", exc.code
             raise
+        except Exception:
+            outcome, code = "failed", "internal"
+            raise
         finally:
-            await self._store.write(
-                lambda tx: tx.execute(
-                    "UPDATE audit SET outcome = ?, code = ?, ms = ? WHERE id = ?", (outcome, code, _ms(begun), key)
+            with anyio.CancelScope(shield=True):  # also when the reader has left
+                await self._store.write(
+                    lambda tx: tx.execute(
+                        "UPDATE audit SET outcome = ?, code = ?, ms = ? WHERE id = ?",
+                        (outcome, code, _ms(begun), key),
+                    )
                 )
-            )
 
     def _insert(
         self, tx: Tx, invocation: Invocation, outcome: str, code: str | None, begun: float
@@ -149,7 +188,7 @@ class AuditService:
                 invocation.name[:200],
                 None if op is None else str(op.effect),
                 None if subject is None else str(subject),
-                json.dumps(_outline(invocation.input)),
+                json.dumps(_outline(invocation.input) if invocation.input is not None else {}),
                 outcome,
                 code,
                 call.approval,
@@ -163,20 +202,32 @@ def _ms(begun: float) -> float:
 
 
 def _outline(value: Any) -> Any:
-    """Show an input by its short fields; secrets and long texts never reach the record."""
-    if value is None:
-        return {}
+    """Show an input by its short fields; secrets, long texts and fields marked `repr=False` never show."""
     if isinstance(value, SecretStr):
-        return "********"
+        return HIDDEN
     if isinstance(value, BaseModel):
-        return {name: _outline(getattr(value, name)) for name in value.model_fields_set}
-    if isinstance(value, str) and len(value) > LONG:
-        return f"<{len(value)} characters>"
+        fields = type(value).model_fields
+        return {
+            name: _outline(getattr(value, name)) if fields[name].repr else _size(getattr(value, name))
+            for name in fields
+            if name in value.model_fields_set
+        }
+    if isinstance(value, str):
+        return SECRET_VALUES.sub(HIDDEN, value) if len(value) <= LONG else _size(value)
     if isinstance(value, Mapping):
-        return {str(key): _outline(item) for key, item in list(value.items())[:50]}
+        return {
+            str(key)[:LONG]: HIDDEN if SECRET_NAMES.search(str(key)) else _outline(item)
+            for key, item in list(value.items())[:50]
+        }
     if isinstance(value, list | tuple):
         return [_outline(item) for item in value[:50]]
     return value
+
+
+def _size(value: Any) -> str | None:
+    if value is None:
+        return None
+    return f"<{len(value)} characters>" if isinstance(value, str) else "<hidden>"
 
 
 def _wire(row: AuditRow) -> AuditRecord:

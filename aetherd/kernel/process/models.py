@@ -34,7 +34,7 @@ class ProcessSpawn(Model):
     """What to run. `runtime` and `goal` are enough."""
 
     runtime: str = Field(default="claude-code", description="claude-code, builtin or command; see system.doctor")
-    goal: str | None = Field(default=None, max_length=1_000_000, description="what the agent shall do, as a prompt")
+    goal: str | None = Field(default=None, max_length=200_000, description="what the agent shall do, as a prompt")
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[\w][\w .@+-]*$", description="name of a new agent; made up if absent"
     )
@@ -56,6 +56,9 @@ class ProcessSpawn(Model):
     budget: float | None = Field(default=None, ge=0, description="USD; enforced when the model gateway lands")
     priority: int = Field(default=0, ge=-10, le=10, description="higher starts sooner when the queue is full")
     parent: int | None = Field(default=None, description="pid of the spawning process; set for agents")
+    session: Literal["resume", "new"] = Field(
+        default="resume", description="with `agent`: go on in its last conversation of this runtime, or start afresh"
+    )
     rows: int = Field(default=30, ge=2, le=500, description="terminal rows")
     cols: int = Field(default=110, ge=10, le=1000, description="terminal columns")
 
@@ -188,7 +191,7 @@ class ProcessSend(Model):
     """Text for a running agent, by its runtime's own protocol."""
 
     pid: int = Field(ge=1, description="process id")
-    text: str = Field(min_length=1, max_length=1_000_000)
+    text: str = Field(min_length=1, max_length=200_000)
     priority: Literal["now", "next", "queue"] = Field(
         default="next",
         description="now cuts the current step, next is read at the next tool boundary, queue after this turn",

@@ -91,7 +91,9 @@ class TokenService:
         now = stamp(self._clock.now())
 
         def query(session: Session) -> list[TokenRow]:
-            rows = select(TokenRow).where(TokenRow.user == call.user, col(TokenRow.kind) != "login")
+            rows = select(TokenRow).where(
+                TokenRow.user == call.user, TokenRow.org == call.org, col(TokenRow.kind) != "login"
+            )
             if not input.revoked:
                 rows = rows.where(col(TokenRow.revoked_at).is_(None)).where(
                     col(TokenRow.expires_at).is_(None) | (col(TokenRow.expires_at) > now)
@@ -222,6 +224,9 @@ class TokenService:
         for row in rows:
             if row.digest != digest and row.revoked_at is None:
                 self._end(tx, row)
+            elif row.digest == digest and row.revoked_at is not None:  # the file was put back
+                row.revoked_at = None
+                tx.session.add(row)
         if not any(row.digest == digest for row in rows):
             row = self._new("owner", "owner", "", "*", "owner", "home")
             row.digest = digest
@@ -243,7 +248,7 @@ class TokenService:
 
     async def _row(self, key: str) -> TokenRow:
         row = await self._store.read(lambda session: session.get(TokenRow, key))
-        if row is None:
+        if row is None or row.kind == "login":
             raise NotFound(f"no token {key}", kind="token", id=key)
         return row
 
@@ -261,14 +266,14 @@ def write_secret(path: Path, content: str) -> None:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _wire(row: TokenRow) -> Token:
     return Token(
         id=row.id,
         name=row.name,
-        kind=row.kind,  # type: ignore[arg-type]
+        kind=row.kind,
         scopes=row.scopes.split(),
         toolset=row.toolset,
         agent=row.agent,

@@ -1,0 +1,296 @@
+"""Agents: identities that work towards goals, each with a name, an owner and a private home."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from sqlmodel import Session, col, func, select
+
+from aetherd.core.clock import Clock, stamp
+from aetherd.core.config import Settings
+from aetherd.core.errors import Conflict, Invalid, NotFound
+from aetherd.core.ids import new_id
+from aetherd.kernel.agent.events import AgentArchived, AgentCreated, AgentRemoved, AgentUpdated
+from aetherd.kernel.agent.models import (
+    Agent,
+    AgentCreate,
+    AgentList,
+    AgentRef,
+    AgentRemove,
+    AgentRemoved as Removed,
+    Agents,
+    AgentUpdate,
+)
+from aetherd.kernel.agent.tables import AgentRow
+from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.store import Store, Tx
+
+ITSELF = Subject("agent", "agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where an agent lives."""
+
+    agent: str
+    path: Path
+    uid: int | None  # None: it shares the daemon's
+
+
+class AgentService:
+    """Creates, finds and removes agents."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._parents: dict[str, str | None] = {}  # who created whom: asked for every event, so kept here
+        self.removal_gates: list[Any] = []  # async (agent id) -> None; raises Conflict while it is in use
+        self._homes = anyio.CapacityLimiter(2)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Learn who created whom."""
+        rows = await self._store.read(lambda session: session.exec(select(AgentRow.id, AgentRow.parent)).all())
+        self._parents.update(dict(rows))
+        yield
+
+    def offers(self) -> Mapping[str, Any]:
+        """Say who owns an agent, and who created it."""
+        return {"owners.agent": self.owner, "parent_of": self._parents.get}
+
+    async def owner(self, key: str) -> Owner:
+        """Return whose an agent is, by id or name."""
+        row = await self._row(key)
+        return Owner(row.id, row.user, row.org, row.parent)
+
+    # Operations -------------------------------------------------------------------------------------
+
+    @operation("agent.create", access=Rule.OWN, positional=("name",))
+    async def create(self, input: AgentCreate, call: Call) -> Agent:
+        """Create an identity with a home of its own; run it with process.spawn."""
+        row = await self._store.write(
+            lambda tx: self.create_in(
+                tx, call, name=input.name, role=input.role, description=input.description
+            )
+        )
+        await self.prepare_home(row)
+        return self._wire(row)
+
+    @operation("agent.list", effect=Effect.READ, access=Rule.OWN)
+    async def list_agents(self, input: AgentList, call: Call) -> Agents:
+        """List agents, newest first; an agent sees itself and those it created."""
+
+        def query(session: Session) -> list[AgentRow]:
+            rows = select(AgentRow).where(
+                AgentRow.user == call.user, AgentRow.org == call.org, col(AgentRow.removed_at).is_(None)
+            )
+            if call.agent is not None:
+                rows = rows.where((AgentRow.id == call.agent) | (AgentRow.parent == call.agent))
+            if not input.archived:
+                rows = rows.where(col(AgentRow.archived_at).is_(None))
+            if input.cursor is not None:
+                rows = rows.where(AgentRow.id < input.cursor)
+            return list(session.exec(rows.order_by(col(AgentRow.id).desc()).limit(input.limit + 1)))
+
+        rows = await self._store.read(query)
+        more = len(rows) > input.limit
+        rows = rows[: input.limit]
+        return Agents(agents=[self._wire(row) for row in rows], cursor=rows[-1].id if more else None)
+
+    @operation("agent.get", effect=Effect.READ, access=ITSELF, positional=("agent",))
+    async def get(self, input: AgentRef, call: Call) -> Agent:
+        """Show one agent."""
+        return self._wire(await self._row(input.agent))
+
+    @operation("agent.update", access=ITSELF, positional=("agent",))
+    async def update(self, input: AgentUpdate, call: Call) -> Agent:
+        """Change an agent's name, role or description."""
+        found = await self._row(input.agent)
+
+        def work(tx: Tx) -> AgentRow:
+            row = tx.session.get_one(AgentRow, found.id)
+            if input.name is not None and input.name != row.name:
+                self._free(tx, input.name, row.user)
+                row.name = input.name
+            row.role = input.role if input.role is not None else row.role
+            row.description = input.description if input.description is not None else row.description
+            tx.session.add(row)
+            tx.emit(AgentUpdated(agent=row.id, name=row.name, role=row.role, description=row.description))
+            return row
+
+        return self._wire(await self._store.write(work))
+
+    @operation("agent.archive", access=ITSELF, positional=("agent",))
+    async def archive(self, input: AgentRef, call: Call) -> Agent:
+        """Put an agent away: it is no longer listed, its home and memory stay."""
+        found = await self._row(input.agent)
+        await self._unused(found.id)
+
+        def work(tx: Tx) -> AgentRow:
+            row = tx.session.get_one(AgentRow, found.id)
+            if row.archived_at is None:
+                row.archived_at = stamp(self._clock.now())
+                tx.session.add(row)
+                tx.emit(AgentArchived(agent=row.id, name=row.name))
+            return row
+
+        return self._wire(await self._store.write(work))
+
+    @operation("agent.remove", effect=Effect.DESTROY, access=ITSELF, positional=("agent",))
+    async def remove(self, input: AgentRemove, call: Call) -> Removed:
+        """Remove an agent for good; say what becomes of its home, and try it with dry_run first."""
+        found = await self._row(input.agent)
+        await self._unused(found.id)
+        place = self._place(found)
+        size = await anyio.to_thread.run_sync(_size, place, limiter=self._homes)
+        answer = Removed(
+            agent=found.id, home=str(place / "home"), action=input.home, bytes=size, done=not input.dry_run
+        )
+        if input.dry_run:
+            return answer
+        packed: Path | None = None
+        if input.home == "archive":
+            packed = self._settings.home / "archive" / f"{found.id}.tar.gz"
+            await anyio.to_thread.run_sync(_pack, place, packed, limiter=self._homes)
+
+        def work(tx: Tx) -> None:
+            row = tx.session.get_one(AgentRow, found.id)
+            row.removed_at = stamp(self._clock.now())
+            tx.session.add(row)
+            tx.emit(AgentRemoved(agent=row.id, name=row.name, home=input.home))
+
+        await self._store.write(work)
+        if input.home != "keep":  # only after the record says so
+            await anyio.to_thread.run_sync(shutil.rmtree, place, True, limiter=self._homes)
+        return answer.model_copy(update={"archive": str(packed) if packed else None})
+
+    # For other rooms --------------------------------------------------------------------------------
+
+    async def find(self, ref: str, call: Call) -> AgentRow:
+        """Return an agent of the caller's user by id or name; `NotFound` names some that exist."""
+        row = await self._row(ref)
+        if (row.user, row.org) != (call.user, call.org):
+            raise NotFound(f"no agent {ref!r}", kind="agent", id=ref)
+        return row
+
+    async def home_of(self, ref: str | None, call: Call) -> Home:
+        """Return an agent's home, the caller's own when no agent is named."""
+        if ref is None and call.agent is None:
+            raise Invalid("which agent? name one with `agent`", field="agent")
+        row = await self._row(ref or str(call.agent))
+        return Home(row.id, self._place(row) / "home", row.uid)
+
+    async def name_of(self, agent: str) -> str | None:
+        """Return an agent's name, also of one that was removed."""
+        return await self._store.read(
+            lambda session: session.exec(select(AgentRow.name).where(AgentRow.id == agent)).first()
+        )
+
+    def create_in(
+        self, tx: Tx, call: Call, *, name: str | None, role: str | None, description: str | None = None, stem: str = "agent"
+    ) -> AgentRow:
+        """Create an agent inside the caller's transaction; without a name one is made up from the stem."""
+        if name is None:
+            count = tx.session.exec(
+                select(func.count()).select_from(AgentRow).where(col(AgentRow.name).startswith(f"{stem}-"))
+            ).one()
+            name = f"{stem}-{count + 1}"
+            while self._taken(tx, name, call.user):
+                count += 1
+                name = f"{stem}-{count + 1}"
+        else:
+            self._free(tx, name, call.user)
+        uid = None
+        if os.geteuid() == 0:
+            highest = tx.session.exec(select(func.max(AgentRow.uid))).one()
+            uid = max(self._settings.agent_uid_base, (highest or 0) + 1)
+        key = new_id("agent")
+        row = AgentRow(
+            id=key,
+            agent=key,
+            name=name,
+            role=role,
+            description=description,
+            user=call.user,
+            org=call.org,
+            parent=call.agent,
+            uid=uid,
+            created_at=stamp(self._clock.now()),
+        )
+        tx.session.add(row)
+        tx.emit(AgentCreated(agent=key, name=name, parent=call.agent))
+        self._parents[key] = call.agent
+        return row
+
+    async def prepare_home(self, row: AgentRow) -> Home:
+        """Make the agent's directories with their owner and modes."""
+        place = self._place(row)
+        await anyio.to_thread.run_sync(_make, place, row.uid, limiter=self._homes)
+        return Home(row.id, place / "home", row.uid)
+
+    def _taken(self, tx: Tx, name: str, user: str) -> bool:
+        query = select(AgentRow.id).where(
+            AgentRow.name == name, AgentRow.user == user, col(AgentRow.removed_at).is_(None)
+        )
+        return tx.session.exec(query).first() is not None
+
+    def _free(self, tx: Tx, name: str, user: str) -> None:
+        if self._taken(tx, name, user):
+            raise Conflict(f"an agent named {name!r} exists; use another name, or run it with `agent`", name=name)
+
+    async def _unused(self, agent: str) -> None:
+        for gate in self.removal_gates:
+            await gate(agent)
+
+    async def _row(self, ref: str) -> AgentRow:
+        def query(session: Session) -> AgentRow | list[str]:
+            living = col(AgentRow.removed_at).is_(None)
+            row = session.exec(select(AgentRow).where(living, AgentRow.id == ref)).first()
+            row = row or session.exec(select(AgentRow).where(living, AgentRow.name == ref)).first()
+            return row or list(session.exec(select(AgentRow.name).where(living).limit(10)))
+
+        found = await self._store.read(query)
+        if isinstance(found, AgentRow):
+            return found
+        known = f"; there are: {', '.join(found)}" if found else "; there are none yet"
+        raise NotFound(f"no agent {ref!r}{known}", kind="agent", id=ref)
+
+    def _place(self, row: AgentRow) -> Path:
+        return self._settings.home / "agents" / row.id
+
+    def _wire(self, row: AgentRow) -> Agent:
+        return Agent(
+            **row.model_dump(exclude={"agent", "removed_at"}), home=str(self._place(row) / "home")
+        )
+
+
+def _make(place: Path, uid: int | None) -> None:
+    place.mkdir(mode=0o711, parents=True, exist_ok=True)
+    for path in (place / "home", place / "home" / "work", place / "home" / "tmp", place / "runtime"):
+        path.mkdir(mode=0o700, exist_ok=True)
+        if uid is not None:
+            os.chown(path, uid, uid)
+
+
+def _size(place: Path) -> int:
+    total = 0
+    for directory, _, files in os.walk(place):
+        for name in files:
+            with_path = os.path.join(directory, name)
+            if not os.path.islink(with_path):
+                total += os.lstat(with_path).st_size
+    return total
+
+
+def _pack(place: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tarfile.open(target, "w:gz") as archive:
+        archive.add(place, arcname=place.name, recursive=True)
+    os.chmod(target, 0o600)

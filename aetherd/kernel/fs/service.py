@@ -1,0 +1,303 @@
+"""The files of agents, for the agents themselves and for people: confined, atomic, counted."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from aetherd.core.context import Origin, origin
+from aetherd.core.errors import Exhausted, Invalid
+from aetherd.kernel.fs import disk
+from aetherd.kernel.fs.beneath import Root, checked, inside, openat2, shown
+from aetherd.kernel.fs.bodies import Bodies
+from aetherd.kernel.fs.events import FsChanged, What
+from aetherd.kernel.fs.models import (
+    FsChanges,
+    FsContent,
+    FsEdit,
+    FsEdited,
+    FsEntries,
+    FsList,
+    FsMatches,
+    FsMkdir,
+    FsMove,
+    FsPath,
+    FsRead,
+    FsRemove,
+    FsRemoved,
+    FsSearch,
+    FsStat,
+    FsWatch,
+    FsWrite,
+    FsWritten,
+    Placed,
+)
+from aetherd.kernel.fs.ports import Agents, Home
+from aetherd.kernel.fs.quota import Quota
+from aetherd.kernel.fs.search import check, search
+from aetherd.kernel.fs.walk import list_page, must_be_directory, stat_of
+from aetherd.kernel.fs.watch import Watch
+from aetherd.operations.operation import Call, Effect, Subject, operation
+from aetherd.operations.registry import Registry
+from aetherd.store import Store
+
+T = TypeVar("T")
+MINE = Subject("agent", "agent")
+THREADS = 8
+SEARCHES = 3
+WATCHES = 64
+EDITS_WAIT_S = 30.0
+
+
+@dataclass(slots=True)
+class _Busy:
+    """One change of contents at a time in one home; counted so that it goes when nobody waits."""
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    users: int = 0
+
+
+class FsService:
+    """Reads, writes and watches files in agents' homes."""
+
+    def __init__(self, store: Store, registry: Registry, agent: Agents) -> None:
+        self._store, self._agents = store, agent
+        self._quota = Quota()
+        self._limiter = anyio.CapacityLimiter(THREADS)
+        self._searches = anyio.CapacityLimiter(SEARCHES)
+        self._watches = 0
+        self._busy: dict[str, _Busy] = {}
+        self.bodies = Bodies(registry, agent, self._quota, self._limiter, self._put)
+
+    def offers(self) -> Mapping[str, Any]:
+        """Offer whole files to the faces."""
+        return {"files": self.bodies}
+
+    def metrics(self) -> dict[str, float]:
+        """Tell how many watches are open."""
+        return {"aetherd_fs_watches": float(self._watches)}
+
+    @operation("fs.read", effect=Effect.READ, access=MINE, positional=("path",))
+    async def read(self, input: FsRead, call: Call) -> FsContent:
+        """Read a file, or a part of it by byte offset; binary content comes as base64."""
+        path = checked(input.path)
+        return await self._in(
+            input, call, lambda root: disk.read(root, path, input.offset, input.limit, input.encoding)
+        )
+
+    @operation("fs.write", access=MINE, positional=("path", "content"))
+    async def write(self, input: FsWrite, call: Call) -> FsWritten:
+        """Write a file as a whole, atomically, or append to it; missing directories are made."""
+        path, data = checked(input.path), disk.bytes_of(input)
+        return await self._change(
+            input,
+            call,
+            "written",
+            lambda root: disk.write(root, self._quota, path, data, input.mode, input.parents),
+            path,
+            alone=True,
+        )
+
+    @operation("fs.edit", access=MINE, positional=("path",))
+    async def edit(self, input: FsEdit, call: Call) -> FsEdited:
+        """Replace exact text in a file; refused when it is not there, or more than once without `all`."""
+        path = checked(input.path)
+        if input.old == input.new:
+            raise Invalid("old and new are the same")
+        return await self._change(
+            input,
+            call,
+            "edited",
+            lambda root: disk.edit(
+                root, self._quota, path, input.old.encode(), input.new.encode(), input.all
+            ),
+            path,
+            alone=True,
+        )
+
+    @operation("fs.list", effect=Effect.READ, access=MINE, positional=("path",))
+    async def list_files(self, input: FsList, call: Call) -> FsEntries:
+        """List a directory, sorted by name, a page at a time."""
+        path, after = checked(input.path), _uncursor(input.cursor)
+
+        def work(root: Root) -> FsEntries:
+            must_be_directory(root, path)
+            page = list_page(
+                root, path, recursive=input.recursive, hidden=input.hidden, limit=input.limit, after=after
+            )
+            return FsEntries(
+                path=shown(path), entries=page.entries, cursor=_cursor(page.last), complete=page.complete
+            )
+
+        return await self._in(input, call, work)
+
+    @operation("fs.stat", effect=Effect.READ, access=MINE, positional=("path",))
+    async def stat(self, input: FsPath, call: Call) -> FsStat:
+        """Describe one file, directory or link (not its target)."""
+        path = checked(input.path)
+        return await self._in(input, call, lambda root: stat_of(root, path))
+
+    @operation("fs.search", effect=Effect.READ, access=MINE, positional=("content",))
+    async def search(self, input: FsSearch, call: Call) -> FsMatches:
+        """Find files by name, or lines by text or regular expression; takes at most 5 seconds."""
+        check(input)
+        path, home = checked(input.path), await self._home(input, call)
+
+        def start() -> int:
+            with inside(home) as root, root.open(path, os.O_PATH) as found:
+                if os.fstat(found).st_mode & 0o170000 == 0o040000:
+                    return openat2(root.descriptor, path, os.O_RDONLY | os.O_DIRECTORY)
+                return root.regular(path)
+
+        async with self._searches:
+            descriptor = await anyio.to_thread.run_sync(start, limiter=self._limiter)
+            try:
+                return await search(input, path, descriptor, home.uid)
+            finally:
+                os.close(descriptor)
+
+    @operation("fs.mkdir", access=MINE, positional=("path",))
+    async def mkdir(self, input: FsMkdir, call: Call) -> FsStat:
+        """Make a directory."""
+        path = checked(input.path)
+        return await self._change(
+            input, call, "made", lambda root: disk.mkdir(root, self._quota, path, input.parents), path
+        )
+
+    @operation("fs.move", access=MINE, positional=("path", "to"))
+    async def move(self, input: FsMove, call: Call) -> FsStat:
+        """Move or rename a file or directory within the home."""
+        path, to = checked(input.path), checked(input.to, what="to")
+        return await self._change(
+            input, call, "moved", lambda root: disk.move(root, path, to, input.overwrite), path, to
+        )
+
+    @operation("fs.copy", access=MINE, positional=("path", "to"))
+    async def copy(self, input: FsMove, call: Call) -> FsStat:
+        """Copy a file or a directory within the home."""
+        path, to = checked(input.path), checked(input.to, what="to")
+        return await self._change(
+            input,
+            call,
+            "copied",
+            lambda root: disk.copy(root, self._quota, path, to, input.overwrite),
+            path,
+            to,
+        )
+
+    @operation("fs.remove", effect=Effect.DESTROY, access=MINE, positional=("path",))
+    async def remove(self, input: FsRemove, call: Call) -> FsRemoved:
+        """Remove a file, a link (not its target) or a directory."""
+        path = checked(input.path)
+        kind = await self._change(
+            input, call, "removed", lambda root: disk.remove(root, self._quota, path, input.recursive), path
+        )
+        return FsRemoved(path=shown(path), kind=kind)
+
+    @operation("fs.watch", effect=Effect.READ, access=MINE, positional=("path",))
+    async def watch(self, input: FsWatch, call: Call) -> AsyncIterator[FsChanges]:
+        """Wait for files of a directory to change, by whatever program; with `follow` go on telling."""
+        path, home = checked(input.path), await self._home(input, call)
+        if self._watches >= WATCHES:
+            raise Exhausted(f"{WATCHES} watches are open; end one first")
+        self._watches += 1
+        try:
+            with closing(Watch(input.recursive)) as watch:
+                await self._run(home, lambda root: watch.add(root, path))
+                while True:
+                    changes = FsChanges(changes=[])
+                    with anyio.move_on_after(None if input.follow else input.timeout_s):
+                        changes = FsChanges(changes=await watch.changes())
+                    if watch.fresh:
+                        await self._run(home, watch.add_fresh)
+                    yield changes
+                    if not input.follow:
+                        return
+        finally:
+            self._watches -= 1
+
+    # Below the operations ---------------------------------------------------------------------------
+
+    async def _home(self, input: Placed, call: Call) -> Home:
+        if input.agent is None and call.agent is None:
+            raise Invalid("name the agent whose files are meant: `agent` is its id or name")
+        return await self._agents.home_of(input.agent, call)
+
+    async def _in(self, input: Placed, call: Call, work: Callable[[Root], T]) -> T:
+        return await self._run(await self._home(input, call), work)
+
+    async def _run(self, home: Home, work: Callable[[Root], T]) -> T:
+        def run() -> T:
+            with inside(home) as root:
+                return work(root)
+
+        return await anyio.to_thread.run_sync(run, limiter=self._limiter)
+
+    async def _change(
+        self,
+        input: Placed,
+        call: Call,
+        what: What,
+        work: Callable[[Root], T],
+        path: str,
+        to: str | None = None,
+        *,
+        alone: bool = False,
+    ) -> T:
+        """Do the work, then tell it; a caller that goes away does not tear the two apart."""
+        home = await self._home(input, call)
+        if alone:
+            result = await self._alone(home, work)
+        else:
+            result = await self._run(home, work)
+        with anyio.CancelScope(shield=True):
+            await self._tell(call, home.agent, what, path, to)
+        return result
+
+    async def _alone(self, home: Home, work: Callable[[Root], T]) -> T:
+        busy = self._busy.setdefault(home.agent, _Busy())
+        busy.users += 1
+        try:
+            with anyio.move_on_after(EDITS_WAIT_S):
+                async with busy.lock:
+                    return await self._run(home, work)
+            raise Exhausted("too many changes wait for this home; try again in a moment")
+        finally:
+            busy.users -= 1
+            if busy.users == 0:
+                del self._busy[home.agent]
+
+    async def _tell(self, call: Call, agent: str, what: What, path: str, to: str | None = None) -> None:
+        event = FsChanged(
+            pid=call.pid, agent=agent, path=shown(path), what=what, to=None if to is None else shown(to)
+        )
+        await self._store.write(lambda tx: tx.emit(event))
+
+    async def _put(self, call: Call, agent: str, path: str) -> None:
+        """Tell an upload, which does not come through the Dispatcher."""
+        token = origin.set(Origin(call.actor, call.id, call.user, call.org))
+        try:
+            await self._tell(call, agent, "written", path)
+        finally:
+            origin.reset(token)
+
+
+def _cursor(path: str | None) -> str | None:
+    return None if path is None else base64.urlsafe_b64encode(os.fsencode(path)).decode("ascii")
+
+
+def _uncursor(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return checked(os.fsdecode(base64.b64decode(cursor, altchars=b"-_", validate=True)), what="cursor")
+    except (binascii.Error, ValueError):
+        raise Invalid("cursor is not one of this list") from None

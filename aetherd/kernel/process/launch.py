@@ -1,0 +1,100 @@
+"""From a launch plan to a running shim: files, door, process."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from aetherd.core.errors import Invalid
+from aetherd.kernel.process.models import Limits
+from aetherd.kernel.process.tables import ProcessRow
+from aetherd.operations.doors import Doorway
+from aetherd.runtime import File, Launch, Spawn
+from aetherd.shim.client import Spawned
+
+if TYPE_CHECKING:
+    from aetherd.kernel.process.workshop import Workshop
+
+
+async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Launch, directory: Path) -> Spawned:
+    """Write the files, open the door, start the shim."""
+    assert row.pid is not None
+    identity = workshop.host.identity(f"p{row.pid}", row.uid)
+    if launch.files:
+        await anyio.to_thread.run_sync(_write_files, spawn, launch.files, identity.uid)
+    path = workshop.host.make_door(row.pid, identity.uid)
+    await workshop.doors.open(Doorway(row.pid, path, identity.uid))
+    limits = Limits.model_validate_json(row.limits)
+    return await workshop.host.start_shim(
+        directory,
+        identity,
+        launch,
+        rows=spawn.rows,
+        cols=spawn.cols,
+        home=spawn.home,
+        rlimits=rlimits(limits),
+        reach=(path.parent, spawn.config, *workshop.relay_needs, *_outside(launch.cwd, spawn.home)),
+    )
+
+
+def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
+    """Return the limits as the shim takes them."""
+    found: dict[str, tuple[int, int]] = {}
+    if limits.open_files is not None:
+        found["nofile"] = (limits.open_files, limits.open_files)
+    if limits.memory_mb is not None:
+        found["as"] = (limits.memory_mb << 20, limits.memory_mb << 20)
+    if limits.file_mb is not None:
+        found["fsize"] = (limits.file_mb << 20, limits.file_mb << 20)
+    return found
+
+
+def _outside(cwd: Path, home: Path) -> tuple[Path, ...]:
+    return () if cwd == home or home in cwd.parents else (cwd,)
+
+
+def _write_files(spawn: Spawn, files: tuple[File, ...], uid: int | None) -> None:
+    for file in files:
+        for root in (spawn.home, spawn.config):
+            if root in file.path.parents:
+                write_beneath(root, file.path.relative_to(root), file.content, file.mode, uid)
+                break
+        else:
+            raise Invalid(f"a runtime wants to write {file.path}, outside the agent's home")
+
+
+def write_beneath(root: Path, relative: Path, content: str, mode: int, uid: int | None) -> None:
+    """Write a file atomically below a directory its agent controls, following none of the agent's links."""
+    handles = [os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+    try:
+        for part in relative.parts[:-1]:
+            try:
+                os.mkdir(part, 0o700, dir_fd=handles[-1])
+                if uid is not None:
+                    os.chown(part, uid, uid, dir_fd=handles[-1], follow_symlinks=False)
+            except FileExistsError:
+                pass
+            handles.append(
+                os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handles[-1])
+            )
+        temporary = f".{relative.name}.{secrets.token_hex(4)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, mode, dir_fd=handles[-1]), "w") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), mode)
+            if uid is not None:
+                os.fchown(file.fileno(), uid, uid)
+        os.rename(temporary, relative.name, src_dir_fd=handles[-1], dst_dir_fd=handles[-1])
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def decoded(text: str) -> list[str]:
+    """Return a JSON list of texts."""
+    return [str(item) for item in json.loads(text)]

@@ -1,0 +1,89 @@
+"""What the process room needs from its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlmodel import Session
+
+from aetherd.operations.operation import Call
+from aetherd.store import Tx
+
+
+class Home(Protocol):
+    """Where an agent lives."""
+
+    agent: str
+    path: Path
+    uid: int | None
+
+
+class AgentRecord(Protocol):
+    """An agent as the agent room keeps it."""
+
+    id: str
+    name: str
+    role: str | None
+    user: str
+    org: str
+    parent: str | None
+    uid: int | None
+
+
+class Agents(Protocol):
+    """Identities and their homes."""
+
+    async def find(self, ref: str, call: Call) -> AgentRecord:
+        """Return an agent by id or name."""
+        ...
+
+    def create_in(self, tx: Tx, call: Call, *, name: str | None, role: str | None, stem: str) -> AgentRecord:
+        """Create one inside the transaction."""
+        ...
+
+    async def prepare_home(self, row: Any) -> Home:
+        """Make its directories."""
+        ...
+
+
+class Tokens(Protocol):
+    """Credentials of processes."""
+
+    def make_process_token(self, tx: Tx, *, agent: str, pid: int, toolset: str, user: str, org: str) -> str:
+        """Make one inside the transaction."""
+        ...
+
+    def end_process_tokens(self, tx: Tx, pid: int) -> None:
+        """Revoke them inside the transaction."""
+        ...
+
+
+class Asked(Protocol):
+    """What became of a question at once."""
+
+    id: str
+    decided: Mapping[str, Any] | None  # set when a rule answered it
+
+
+class Approvals(Protocol):
+    """Questions that wait for a person."""
+
+    def ask_permission(
+        self, tx: Tx, *, pid: int, agent: str, request: str, title: str, tool: str, input: Mapping[str, Any]
+    ) -> Asked:
+        """Store a runtime's own question inside the transaction."""
+        ...
+
+    def close_request(self, tx: Tx, pid: int, request: str) -> None:
+        """The runtime withdrew it."""
+        ...
+
+    def close_process(self, tx: Tx, pid: int, reason: str) -> None:
+        """The runtime that asked has ended: close its questions."""
+        ...
+
+    def pending(self, session: Session) -> dict[int, int]:
+        """Count the questions that wait, by pid."""
+        ...

@@ -1,0 +1,191 @@
+"""Reading processes: rows to the wire, lists, trees, timelines, results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, or_, select
+
+from aetherd.core.errors import Invalid
+from aetherd.kernel.process.models import (
+    Process,
+    ProcessNode,
+    ProcessResult,
+    Timeline,
+    TimelineEvents,
+    Usage,
+)
+from aetherd.kernel.process.states import LIVE, State
+from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
+from aetherd.operations.operation import Call
+from aetherd.runtime import Capabilities, Runtime
+
+GOAL = 2000  # characters shown of a goal
+CHANGED = 500  # files listed as changed
+LOOKED_AT = 20_000  # files looked at for that
+SKIPPED = frozenset({".git", ".claude", "node_modules", "__pycache__", ".venv", ".cache"})
+NOISE = ("process.priority_changed",)
+
+
+class Wire:
+    """Turns rows into what callers see."""
+
+    def __init__(
+        self,
+        runtimes: Mapping[str, Runtime],
+        holder_of: Callable[[int], str | None],
+        pending: Callable[[Session], dict[int, int]],
+    ) -> None:
+        self._runtimes, self._holder_of, self._pending = runtimes, holder_of, pending
+
+    def processes(self, session: Session, rows: list[ProcessRow]) -> list[Process]:
+        """Return the rows with their incarnations and open questions."""
+        pids = [row.pid for row in rows]
+        query = select(IncarnationRow).where(col(IncarnationRow.pid).in_(pids))
+        newest: dict[int, IncarnationRow] = {}
+        for inc in session.exec(query):
+            if inc.pid not in newest or newest[inc.pid].number < inc.number:
+                newest[inc.pid] = inc
+        waiting = self._pending(session) if rows else {}
+        return [self._one(row, newest.get(row.pid or 0), waiting.get(row.pid or 0, 0)) for row in rows]
+
+    def _one(self, row: ProcessRow, inc: IncarnationRow | None, approvals: int) -> Process:
+        assert row.pid is not None
+        adapter = self._runtimes.get(row.runtime)
+        live = inc is not None and inc.ended_at is None
+        return Process(
+            pid=row.pid,
+            agent=row.agent,
+            name=row.name,
+            role=row.role,
+            runtime=row.runtime,
+            goal=None if row.goal is None else row.goal[:GOAL],
+            state=row.state,
+            phase=row.phase,
+            phase_source=row.phase_source,
+            phase_at=row.phase_at,
+            reason=row.reason,
+            os_pid=inc.os_pid if live and inc is not None else None,
+            incarnation=row.incarnation,
+            mode="tui" if inc is not None and inc.mode == "tui" else "headless",
+            stdio=inc.stdio if inc is not None else None,  # type: ignore[arg-type]
+            sandbox={"tier": row.tier, "uid": row.uid, "own_uid": row.uid is not None},
+            session=row.session,
+            model=row.model_seen or row.model,
+            permission_mode=row.permission_mode,
+            tools_connected=row.tools_connected,
+            parent=row.parent,
+            priority=row.priority,
+            toolset=row.toolset,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            exited_at=row.exited_at,
+            exit_code=row.exit_code,
+            exit_signal=row.exit_signal,
+            ended_by=row.ended_by,
+            outcome=row.outcome,
+            controller=self._holder_of(row.pid),
+            approvals=approvals,
+            cost_usd=round(row.cost_usd, 6),
+            capabilities=asdict(adapter.capabilities if adapter else Capabilities()),
+        )
+
+
+def page(
+    session: Session, call: Call, *, state: str | None, agent: str | None, cursor: str | None, limit: int
+) -> list[ProcessRow]:
+    """Return processes the caller owns, newest first."""
+    query = select(ProcessRow).where(ProcessRow.user == call.user, ProcessRow.org == call.org)
+    if call.agent is not None:
+        query = query.where(or_(ProcessRow.agent == call.agent, ProcessRow.parent_agent == call.agent))
+    if state == "live":
+        query = query.where(col(ProcessRow.state).in_([str(one) for one in LIVE]))
+    elif state is not None:
+        if state not in {str(one) for one in State}:
+            raise Invalid(f"no state {state!r}; there are: live, {', '.join(State)}", field="state")
+        query = query.where(ProcessRow.state == state)
+    if agent is not None:
+        query = query.where(or_(ProcessRow.agent == agent, ProcessRow.name == agent))
+    if cursor is not None:
+        if not cursor.isdecimal():
+            raise Invalid("cursor: not a cursor of this list", field="cursor")
+        query = query.where(col(ProcessRow.pid) < int(cursor))
+    return list(session.exec(query.order_by(col(ProcessRow.pid).desc()).limit(limit)))
+
+
+def forest(processes: list[Process]) -> list[ProcessNode]:
+    """Return who spawned whom."""
+    known = {process.pid for process in processes}
+    children: dict[int | None, list[Process]] = {}
+    for process in processes:
+        children.setdefault(process.parent if process.parent in known else None, []).append(process)
+
+    def node(process: Process) -> ProcessNode:
+        return ProcessNode(process=process, children=[node(child) for child in children.get(process.pid, [])])
+
+    return [node(process) for process in children.get(None, [])]
+
+
+def timeline(session: Session, input: Timeline) -> TimelineEvents:
+    """Return one page of a process's events: the newest, or those around an id; oldest first."""
+    newest_first = input.after is None
+    edge = "id < :edge" if newest_first else "id > :edge"
+    values: dict[str, Any] = {"pid": input.pid, "limit": input.limit + 1}
+    values["edge"] = (input.before or 2**62) if newest_first else input.after
+    rows = session.connection().execute(
+        text(
+            f"SELECT id, body FROM event WHERE pid = :pid AND {edge} "  # noqa: S608 - two constants
+            f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit"
+        ),
+        values,
+    )
+    events = [json.loads(f'{{"id":{key},{body}') for key, body in rows]
+    more = len(events) > input.limit
+    events = events[: input.limit]
+    if newest_first:
+        events.reverse()
+    return TimelineEvents(events=events, more=more)
+
+
+def result_of(row: ProcessRow, changed: list[str]) -> ProcessResult:
+    """Return what came of a process."""
+    assert row.pid is not None
+    return ProcessResult(
+        pid=row.pid,
+        outcome=row.outcome,  # type: ignore[arg-type]
+        text=row.result,
+        error=row.error,
+        cost_usd=round(row.cost_usd, 6),
+        usage=Usage(
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+            cache_read_tokens=row.cache_read_tokens,
+            cache_write_tokens=row.cache_write_tokens,
+        ),
+        files_changed=changed,
+    )
+
+
+def changed_files(cwd: Path, since: float) -> list[str]:
+    """Return files below the directory modified since then (seconds); blocking, bounded."""
+    found: list[str] = []
+    seen = 0
+    for directory, directories, files in os.walk(cwd):
+        directories[:] = sorted(name for name in directories if name not in SKIPPED)
+        for name in sorted(files):
+            seen += 1
+            if seen > LOOKED_AT or len(found) >= CHANGED:
+                return found
+            path = os.path.join(directory, name)
+            try:
+                if os.lstat(path).st_mtime >= since:
+                    found.append(os.path.relpath(path, cwd))
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,364 @@
+"""Changing a process row: every change of state or phase goes through here and is one event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Protocol
+
+from sqlmodel import col, select
+
+from aetherd.core.clock import Clock, stamp
+from aetherd.core.errors import Conflict
+from aetherd.core.ids import new_id
+from aetherd.kernel.process.events import (
+    AgentLimitReached,
+    AgentPermissionRequested,
+    AgentSession,
+    AgentText,
+    AgentThought,
+    AgentTold,
+    AgentToolCalled,
+    AgentToolReturned,
+    AgentTrouble,
+    AgentTurnEnded,
+    AgentUsage,
+    ProcessExited,
+    ProcessPhaseChanged,
+    ProcessStateChanged,
+)
+from aetherd.kernel.process.ports import Approvals, Tokens
+from aetherd.kernel.process.states import ENDED, Phase, Source, State, legal
+from aetherd.kernel.process.tables import InputRow, ProcessRow
+from aetherd.runtime import (
+    Delta,
+    Output,
+    PermissionAsked,
+    PermissionClosed,
+    SessionStarted,
+    Text,
+    Thought,
+    Told,
+    ToolCalled,
+    ToolReturned,
+    Trouble,
+    TurnEnded,
+    TurnStarted,
+    Unread,
+    Used,
+    Verdict,
+)
+from aetherd.store import Tx
+
+LONG = 200_000  # characters kept of one text in an event
+Kind = Literal["say", "interrupt", "answer"]
+
+
+class EndHook(Protocol):
+    """What another room does in the transaction in which a process ends."""
+
+    def __call__(self, tx: Tx, pid: int, reason: str) -> None:
+        """Change rows; no waiting."""
+        ...
+
+
+class Record:
+    """Writes the story of processes; every method runs inside a transaction."""
+
+    def __init__(self, clock: Clock, approval: Approvals, token: Tokens, end_hooks: list[EndHook]) -> None:
+        self._clock, self._approval, self._token, self._end_hooks = clock, approval, token, end_hooks
+
+    def now(self) -> str:
+        """Return the wire form of now."""
+        return stamp(self._clock.now())
+
+    def row(self, tx: Tx, pid: int) -> ProcessRow:
+        """Return the row for change."""
+        return tx.session.get_one(ProcessRow, pid)
+
+    def state(
+        self, tx: Tx, row: ProcessRow, state: State, *, source: Source = "process", reason: str | None = None
+    ) -> None:
+        """Go to another state; an illegal step is a `Conflict`."""
+        before = State(row.state)
+        if before is state:
+            return
+        if not legal(before, state):
+            raise Conflict(f"process {row.pid} is {before}, it cannot become {state}", state=str(before), pid=row.pid)
+        row.state, row.reason = str(state), reason
+        tx.session.add(row)
+        tx.emit(
+            ProcessStateChanged(
+                pid=row.pid, agent=row.agent, from_state=str(before), to_state=str(state), source=source, reason=reason
+            )
+        )
+
+    def phase(
+        self, tx: Tx, row: ProcessRow, phase: Phase, *, source: Source = "protocol", reason: str | None = None
+    ) -> None:
+        """Say what the agent does now."""
+        if row.phase == str(phase):
+            return
+        before, row.phase, row.phase_source, row.phase_at = row.phase, str(phase), source, self.now()
+        tx.session.add(row)
+        tx.emit(
+            ProcessPhaseChanged(
+                pid=row.pid, agent=row.agent, from_phase=before, to_phase=str(phase), source=source, reason=reason
+            )
+        )
+
+    def end(
+        self,
+        tx: Tx,
+        row: ProcessRow,
+        verdict: Verdict,
+        *,
+        code: int | None,
+        signal: int | None,
+        lost: str | None = None,
+    ) -> None:
+        """End a process for good: exit, tokens, questions, and what other rooms do then."""
+        if State(row.state) in ENDED:
+            return
+        row.exited_at, row.exit_code, row.exit_signal = self.now(), code, signal
+        row.outcome, row.error = verdict.outcome, verdict.error
+        row.turn, row.waiting, row.step = False, 0, None
+        self.phase(
+            tx,
+            row,
+            Phase.COMPLETED if verdict.outcome == "completed" else Phase.FAILED,
+            source="process",
+            reason=verdict.error,
+        )
+        self.state(tx, row, State.LOST if lost else State.EXITED, reason=lost or verdict.error)
+        assert row.pid is not None
+        tx.emit(
+            ProcessExited(
+                pid=row.pid,
+                agent=row.agent,
+                exit_code=code,
+                exit_signal=signal,
+                outcome=verdict.outcome,
+                error=verdict.error,
+                ended_by=row.ended_by,
+            )
+        )
+        undelivered = select(InputRow).where(InputRow.pid == row.pid, col(InputRow.state).in_(("queued", "sending")))
+        for item in tx.session.exec(undelivered):
+            item.state = "failed"
+            tx.session.add(item)
+        self._token.end_process_tokens(tx, row.pid)
+        self._approval.close_process(tx, row.pid, "the process has ended")
+        for hook in self._end_hooks:
+            hook(tx, row.pid, "the process has ended")
+
+    def add_input(
+        self, tx: Tx, row: ProcessRow, kind: Kind, text: str, *, by: str, priority: str = "next", key: str | None = None
+    ) -> InputRow:
+        """Queue something to tell the runtime; with a key the second time changes nothing."""
+        if key is not None:
+            known = tx.session.exec(select(InputRow).where(InputRow.key == key)).first()
+            if known is not None:
+                return known
+        assert row.pid is not None
+        item = InputRow(
+            id=new_id("input"),
+            pid=row.pid,
+            kind=kind,
+            text=text,
+            priority=priority,
+            by=by,
+            key=key,
+            state="queued",
+            created_at=self.now(),
+        )
+        tx.session.add(item)
+        if kind == "say":
+            tx.emit(AgentTold(pid=row.pid, agent=row.agent, text=text[:LONG], by=by, input=item.id, state="queued"))
+            row.outcome = "running"
+            tx.session.add(row)
+        return item
+
+    def told(self, tx: Tx, row: ProcessRow, item: InputRow, state: str) -> None:
+        """Record how far an input got."""
+        if item.state == state:
+            return
+        item.state = state
+        tx.session.add(item)
+        if item.kind == "say":
+            tx.emit(
+                AgentTold(pid=row.pid, agent=row.agent, text=item.text[:LONG], by=item.by, input=item.id, state=state)
+            )
+
+    def outputs(self, tx: Tx, row: ProcessRow, outputs: Iterable[Output], incarnation: int) -> None:
+        """Write what the runtime said: events, and what follows for the row."""
+        for output in outputs:
+            self._output(tx, row, output, incarnation)
+        tx.session.add(row)
+
+    def _output(self, tx: Tx, row: ProcessRow, output: Output, incarnation: int) -> None:
+        pid, agent = row.pid, row.agent
+        assert pid is not None
+        match output:
+            case SessionStarted():
+                row.session = output.session
+                row.model_seen = output.model or row.model_seen
+                row.permission_mode = output.permission_mode or row.permission_mode
+                if output.tools_connected is not None:
+                    row.tools_connected = output.tools_connected
+                tx.emit(
+                    AgentSession(
+                        pid=pid,
+                        agent=agent,
+                        session=output.session,
+                        model=output.model,
+                        permission_mode=output.permission_mode,
+                        tools_connected=output.tools_connected,
+                        version=output.version,
+                    )
+                )
+            case TurnStarted():
+                row.turn, row.outcome = True, "running"
+                self._doing(tx, row, Phase.THINKING)
+            case Thought():
+                tx.emit(AgentThought(pid=pid, agent=agent, text=output.text[:LONG]))
+                self._doing(tx, row, Phase.THINKING)
+            case Text():
+                tx.emit(AgentText(pid=pid, agent=agent, text=output.text[:LONG], interrupted=output.interrupted))
+                row.result = output.text
+            case Told():
+                self._heard(tx, row, output)
+            case ToolCalled():
+                tx.emit(
+                    AgentToolCalled(
+                        pid=pid, agent=agent, tool_call=output.id, tool=output.tool, input=_bounded(output.input)
+                    )
+                )
+                self._doing(tx, row, Phase.EXECUTING)
+            case ToolReturned():
+                tx.emit(
+                    AgentToolReturned(
+                        pid=pid, agent=agent, tool_call=output.id, text=output.text[:LONG], is_error=output.is_error
+                    )
+                )
+                self._doing(tx, row, Phase.OBSERVING)
+            case PermissionAsked():
+                self._permission(tx, row, output, incarnation)
+            case PermissionClosed():
+                self._approval.close_request(tx, pid, f"{incarnation}/{output.request}")
+                row.waiting = max(0, row.waiting - 1)
+                if row.waiting == 0:
+                    self._doing(tx, row, Phase.EXECUTING)
+            case Used():
+                row.cost_usd += output.cost_usd
+                row.input_tokens += output.input_tokens
+                row.output_tokens += output.output_tokens
+                row.cache_read_tokens += output.cache_read_tokens
+                row.cache_write_tokens += output.cache_write_tokens
+                tx.emit(
+                    AgentUsage(
+                        pid=pid,
+                        agent=agent,
+                        input_tokens=output.input_tokens,
+                        output_tokens=output.output_tokens,
+                        cache_read_tokens=output.cache_read_tokens,
+                        cache_write_tokens=output.cache_write_tokens,
+                        cost_usd=output.cost_usd,
+                        model=output.model,
+                    )
+                )
+            case TurnEnded():
+                self._turn_ended(tx, row, output)
+            case Trouble():
+                tx.emit(AgentTrouble(pid=pid, agent=agent, text=output.text[:LONG]))
+            case Unread():
+                tx.emit(AgentTrouble(pid=pid, agent=agent, text=f"not understood: {output.line[:2000]}"))
+            case Delta():
+                pass  # shown live by the supervisor, never logged
+
+    def _doing(self, tx: Tx, row: ProcessRow, phase: Phase) -> None:
+        if row.waiting == 0 and row.want == "headless":
+            self.phase(tx, row, phase)
+
+    def _heard(self, tx: Tx, row: ProcessRow, output: Told) -> None:
+        if output.id is not None:
+            item = tx.session.get(InputRow, output.id)
+            if item is not None:
+                self.told(tx, row, item, "delivered")
+                return
+        tx.emit(AgentTold(pid=row.pid, agent=row.agent, text=output.text[:LONG], by="unknown", state="delivered"))
+
+    def _permission(self, tx: Tx, row: ProcessRow, output: PermissionAsked, incarnation: int) -> None:
+        assert row.pid is not None
+        asked = self._approval.ask_permission(
+            tx,
+            pid=row.pid,
+            agent=row.agent,
+            request=f"{incarnation}/{output.request}",
+            title=output.title,
+            tool=output.tool,
+            input=output.input,
+        )
+        tx.emit(
+            AgentPermissionRequested(
+                pid=row.pid,
+                agent=row.agent,
+                approval=asked.id,
+                tool=output.tool,
+                title=output.title,
+                input=_bounded(output.input),
+                tool_call=output.tool_call,
+            )
+        )
+        row.waiting += 1
+        if asked.decided is None:
+            self.phase(tx, row, Phase.WAITING_APPROVAL)
+        else:
+            self.answer(tx, row, asked.decided)
+
+    def answer(self, tx: Tx, row: ProcessRow, decision: Mapping[str, Any]) -> None:
+        """Queue the answer to a runtime's question, once: `{approval, request, allow, for_run, reason, tool, input}`."""
+        self.add_input(
+            tx, row, "answer", json.dumps(dict(decision)), by=str(decision["by"]), key=f"answer/{decision['approval']}"
+        )
+        row.waiting = max(0, row.waiting - 1)
+        if row.waiting == 0 and row.phase == Phase.WAITING_APPROVAL:
+            self.phase(tx, row, Phase.EXECUTING)
+        tx.session.add(row)
+
+    def _turn_ended(self, tx: Tx, row: ProcessRow, output: TurnEnded) -> None:
+        row.turn = False
+        row.waiting = 0
+        row.result = output.text or row.result
+        row.error = output.error
+        tx.emit(
+            AgentTurnEnded(
+                pid=row.pid, agent=row.agent, outcome=output.outcome, text=output.text[:LONG], error=output.error
+            )
+        )
+        if output.outcome == "limited":
+            tx.emit(
+                AgentLimitReached(pid=row.pid, agent=row.agent, error=output.error, resets_at=output.resets_at)
+            )
+        phase = {
+            "completed": Phase.COMPLETED,
+            "failed": Phase.FAILED,
+            "interrupted": Phase.WAITING_INPUT,
+            "limited": Phase.LIMITED,
+        }[output.outcome]
+        if output.outcome != "interrupted":
+            row.outcome = output.outcome
+        if row.want == "headless":
+            reason = f"lifts at {output.resets_at}" if output.resets_at else output.error
+            self.phase(tx, row, phase, reason=reason)
+
+
+def _bounded(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep a tool's arguments, with long texts cut and told so."""
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, str) and len(item) > 20_000:
+            result[key] = f"{item[:20_000]}… ({len(item)} characters)"
+        else:
+            result[key] = item
+    return result

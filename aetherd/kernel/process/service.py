@@ -1,0 +1,720 @@
+"""Processes: runs of agents, each supervised, each outliving the daemon."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+from sqlmodel import Session, col, select
+
+from aetherd.core.clock import Clock
+from aetherd.core.config import Settings
+from aetherd.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from aetherd.events import Hub
+from aetherd.kernel.process import models as m
+from aetherd.kernel.process import queries
+from aetherd.kernel.process.beside import Beside, Place
+from aetherd.kernel.process.events import ProcessPriorityChanged, ProcessSpawned
+from aetherd.kernel.process.host import refuse_other_tiers
+from aetherd.kernel.process.output import read_part, stream_output
+from aetherd.kernel.process.ports import Agents, Approvals, Tokens
+from aetherd.kernel.process.record import EndHook, Record
+from aetherd.kernel.process.states import ENDED, LIVE, Phase, State
+from aetherd.kernel.process.supervisor import Supervisor
+from aetherd.kernel.process.tables import ProcessRow
+from aetherd.kernel.process.vault import Secrets
+from aetherd.kernel.process.workshop import Workshop
+from aetherd.operations.doors import Doors
+from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.runtime import Runtime, Verdict
+from aetherd.store import Store, Tx
+
+logger = logging.getLogger(__name__)
+
+LAUNCH_S = 10.0  # how long spawn waits for the first launch before it answers `starting`
+ADOPT_S = 20.0
+ONE = Subject("process", "pid")
+
+InputGate = Callable[[int, Call | None], str | None]
+Context = Callable[[str, str, str, str | None], Awaitable[str]]
+StartHook = Callable[[int, str], Awaitable[None]]
+
+
+class ProcessService:
+    """The process table, its supervisors and their operations."""
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        clock: Clock,
+        settings: Settings,
+        doors: Doors,
+        runtimes: Mapping[str, Runtime],
+        agent: Agents,
+        token: Tokens,
+        approval: Approvals,
+    ) -> None:
+        self._store, self._clock, self._settings = store, clock, settings
+        self._agent, self._token, self._approval = agent, token, approval
+        self.input_gates: list[InputGate] = []  # (pid, call) -> why it may not be told anything now
+        self.holders: list[Callable[[int], str | None]] = []  # pid -> the person who holds its keyboard
+        self.renewals: list[Callable[[int, Call | None], None]] = []  # the holder was seen
+        self.context_sources: list[Context] = []  # what an agent should know at its start
+        self.start_hooks: list[StartHook] = []
+        self.end_hooks: list[EndHook] = []
+        self._record = Record(clock, approval, token, self.end_hooks)
+        self._w = Workshop(
+            store=store,
+            hub=hub,
+            clock=clock,
+            settings=settings,
+            record=self._record,
+            approval=approval,
+            doors=doors,
+            runtimes=runtimes,
+        )
+        self.step_hooks, self.roll_back_hooks = self._w.step_hooks, self._w.roll_back_hooks
+        self._w.on_closed = self._closed
+        self._wire = queries.Wire(runtimes, self._holder_of, approval.pending)
+        self._supervisors: dict[int, Supervisor] = {}
+        self._group: anyio.abc.TaskGroup | None = None
+        self._beside = Beside(self._w)
+
+    def offers(self) -> Mapping[str, Any]:
+        """Say who owns a process; take a person's answers to it; keep agents that run from being removed."""
+        return {
+            "owners.process": self.owner,
+            "approval.decision_hooks": self.answered,
+            "approval.after_hooks": self.poke,
+            "agent.removal_gates": self._unused,
+        }
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Re-adopt every living process before anything else happens."""
+        await self._w.host.start()
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                await self._adopt_all()
+                yield
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._w.host.stop()
+
+    async def _adopt_all(self) -> None:
+        states = [str(state) for state in LIVE]
+        rows = await self._store.read(
+            lambda session: list(session.exec(select(ProcessRow).where(col(ProcessRow.state).in_(states))))
+        )
+        supervisors = [self._supervise(row) for row in rows]
+        with anyio.move_on_after(ADOPT_S):
+            for supervisor in supervisors:
+                await supervisor.launched.wait()
+        if rows:
+            logger.info("re-adopted %d processes", sum(1 for one in supervisors if not one.ended.is_set()))
+        await self._admit()
+
+    def _supervise(self, row: ProcessRow) -> Supervisor:
+        assert self._group is not None
+        supervisor = Supervisor(self._w, row)
+        self._supervisors[supervisor.pid] = supervisor
+        self._group.start_soon(supervisor.run, name=f"process {supervisor.pid}")
+        if wall := m.Limits.model_validate_json(row.limits).wall_s:
+            self._group.start_soon(self._wall, supervisor, wall)
+        return supervisor
+
+    # Spawning ----------------------------------------------------------------------------------------
+
+    @operation("process.spawn", access=Subject("agent", "agent"), positional=())
+    async def spawn(self, input: m.ProcessSpawn, call: Call) -> m.Process:
+        """Start an agent in a runtime and give it its goal, in one durable step.
+
+        It runs on its own from here: it survives a restart of aetherd. Follow it with process.wait,
+        process.timeline and process.result; talk to it with process.send.
+        """
+        self._w.adapter(input.runtime)
+        refuse_other_tiers(input.sandbox)
+        for name in ("workspace", "template", "budget"):
+            if getattr(input, name) is not None:
+                raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
+        if input.runtime == "command" and not input.argv:
+            raise Invalid("runtime command needs `argv`, the command line to run", field="argv")
+        if input.runtime != "command" and input.argv:
+            raise Invalid(f"`argv` is for runtime command; {input.runtime} takes a goal", field="argv")
+        known = None if input.agent is None else await self._agent.find(input.agent, call)
+        context = await self._context(known.id if known else None, input.goal, call)
+        row = await self._write_spawn(input, call, known, context)
+        assert row.pid is not None
+        if row.state == State.QUEUED:
+            return await self._get(row.pid)
+        supervisor = self._supervise(row)
+        with anyio.move_on_after(LAUNCH_S):
+            await supervisor.launched.wait()
+        if supervisor.failure is not None:
+            failure = supervisor.failure
+            failure.data.setdefault("pid", row.pid)
+            raise failure
+        await self._started(supervisor)
+        return await self._get(row.pid)
+
+    async def _write_spawn(
+        self, input: m.ProcessSpawn, call: Call, known: Any, context: str
+    ) -> ProcessRow:
+        """Write agent, process, token and first inputs as one; the environment goes into the vault."""
+        key = secrets.token_hex(12)
+        env = {name: value.get_secret_value() for name, value in input.env.items()}
+        full = len([one for one in self._supervisors.values() if not one.ended.is_set()]) >= self._settings.max_running
+        session = await self._last_session(known.id, input.runtime) if known and input.session == "resume" else None
+        token = ""
+
+        def work(tx: Tx) -> ProcessRow:
+            nonlocal token
+            agent = known or self._agent.create_in(
+                tx, call, name=input.name, role=input.role, stem=input.runtime.partition(":")[0]
+            )
+            row = ProcessRow(
+                agent=agent.id,
+                user=call.user,
+                org=call.org,
+                parent_agent=agent.parent,
+                name=agent.name,
+                role=input.role or agent.role,
+                runtime=input.runtime,
+                goal=input.goal,
+                context=context,
+                argv=json.dumps(input.argv or []),
+                cwd=input.cwd or str(self._settings.home / "agents" / agent.id / "home" / "work"),
+                limits=input.limits.model_dump_json(),
+                secret=key,
+                toolset=input.toolset,
+                priority=input.priority,
+                parent=call.pid or input.parent,
+                rows=input.rows,
+                cols=input.cols,
+                model=input.model,
+                state=str(State.CREATED),
+                uid=agent.uid if self._w.host.own_uids else None,
+                session=session,
+                resumes=session is not None,
+                created_at=self._record.now(),
+            )
+            tx.session.add(row)
+            tx.session.flush()
+            assert row.pid is not None
+            tx.emit(
+                ProcessSpawned(
+                    pid=row.pid,
+                    agent=row.agent,
+                    name=row.name,
+                    runtime=row.runtime,
+                    goal=None if row.goal is None else row.goal[: queries.GOAL],
+                    parent=row.parent,
+                )
+            )
+            self._record.state(tx, row, State.QUEUED if full else State.STARTING)
+            token = self._token.make_process_token(
+                tx, agent=row.agent, pid=row.pid, toolset=row.toolset, user=row.user, org=row.org
+            )
+            if row.goal:
+                self._record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
+            # Written before the commit: a row never stands without its environment.
+            self._w.vault.keep(key, Secrets(env, token))
+            return row
+
+        row = await self._store.write(work)
+        agent = known or await self._agent.find(row.agent, call)
+        await self._agent.prepare_home(agent)
+        return row
+
+    async def _context(self, agent: str | None, goal: str | None, call: Call) -> str:
+        parts = []
+        for source in self.context_sources:
+            with anyio.move_on_after(2.0):
+                parts.append(await source(agent or "", call.user, call.org, goal))
+        return "\n\n".join(part for part in parts if part)
+
+    async def _last_session(self, agent: str, runtime: str) -> str | None:
+        def query(session: Session) -> str | None:
+            rows = select(ProcessRow).where(
+                ProcessRow.agent == agent, ProcessRow.runtime == runtime, col(ProcessRow.session).is_not(None)
+            )
+            newest = session.exec(rows.order_by(col(ProcessRow.pid).desc())).first()
+            if newest is not None and State(newest.state) not in ENDED:
+                raise Conflict(
+                    f"agent {newest.name} is running as process {newest.pid}; send to it, or spawn with session new",
+                    pid=newest.pid,
+                )
+            return newest.session if newest else None
+
+        return await self._store.read(query)
+
+    async def _started(self, supervisor: Supervisor) -> None:
+        for hook in self.start_hooks:
+            await hook(supervisor.pid, supervisor.row.agent)
+
+    async def _admit(self) -> None:
+        """Start queued processes while there is room, most urgent first."""
+        while True:
+            running = len([one for one in self._supervisors.values() if not one.ended.is_set()])
+            if running >= self._settings.max_running:
+                return
+
+            def work(tx: Tx) -> ProcessRow | None:
+                query = select(ProcessRow).where(ProcessRow.state == State.QUEUED)
+                row = tx.session.exec(query.order_by(col(ProcessRow.priority).desc(), ProcessRow.pid)).first()
+                if row is not None:
+                    self._record.state(tx, row, State.STARTING)
+                return row
+
+            row = await self._store.write(work)
+            if row is None:
+                return
+            self._supervise(row)
+
+    async def _closed(self, row: ProcessRow) -> None:
+        assert row.pid is not None
+        self._supervisors.pop(row.pid, None)
+        await self._admit()
+
+    async def _wall(self, supervisor: Supervisor, seconds: float) -> None:
+        """Stop a process that runs longer than its limit."""
+        await supervisor.launched.wait()
+        begun = datetime.fromisoformat(supervisor.row.started_at or supervisor.row.created_at)
+        left = seconds - (self._clock.now() - begun).total_seconds()
+        with anyio.move_on_after(max(0.0, left)):
+            await supervisor.ended.wait()
+            return
+        await self._kill(supervisor.pid, f"its limit of {seconds:g} s")
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    @operation("process.list", effect=Effect.READ, access=Rule.OWN)
+    async def list_processes(self, input: m.ProcessList, call: Call) -> m.Processes:
+        """List processes, newest first; an agent sees its own and those it spawned."""
+
+        def query(session: Session) -> m.Processes:
+            rows = queries.page(
+                session, call, state=input.state, agent=input.agent, cursor=input.cursor, limit=input.limit + 1
+            )
+            more = len(rows) > input.limit
+            rows = rows[: input.limit]
+            return m.Processes(
+                processes=self._wire.processes(session, rows), cursor=str(rows[-1].pid) if more else None
+            )
+
+        return await self._store.read(query)
+
+    @operation("process.get", effect=Effect.READ, access=ONE, positional=("pid",))
+    async def get(self, input: m.ProcessRef, call: Call) -> m.Process:
+        """Show one process: state, phase, exit, cost, and where each is known from."""
+        return await self._get(input.pid)
+
+    @operation("process.tree", effect=Effect.READ, access=ONE, positional=("pid",))
+    async def tree(self, input: m.OwnProcessRef, call: Call) -> m.ProcessTree:
+        """Show who spawned whom; with a pid also the kernel's processes under it."""
+
+        def query(session: Session) -> list[m.Process]:
+            rows = queries.page(session, call, state=None, agent=None, cursor=None, limit=500)
+            return self._wire.processes(session, rows)
+
+        roots = queries.forest(await self._store.read(query))
+        if input.pid is None:
+            return m.ProcessTree(roots=roots, os_pids=[])
+        found = _find(roots, input.pid)
+        identity = self._w.host.identity(f"p{input.pid}", None)
+        members = await anyio.to_thread.run_sync(self._w.host.trees.members, identity.tree, identity.marker)
+        return m.ProcessTree(roots=[found] if found else [], os_pids=sorted(members))
+
+    @operation("process.timeline", effect=Effect.READ, access=ONE, positional=("pid",))
+    async def timeline(self, input: m.Timeline, call: Call) -> m.TimelineEvents:
+        """Show what a process did: thoughts, texts, tool calls and results, approvals, state changes."""
+        return await self._store.read(lambda session: queries.timeline(session, input))
+
+    @operation("process.wait", effect=Effect.READ, access=ONE, positional=("pid",))
+    async def wait(self, input: m.ProcessWait, call: Call) -> AsyncIterator[m.ProcessResult]:
+        """Wait until a process has its result, or has ended; outcome `running` means the time was up."""
+        row = await self._row(input.pid)
+        last = None
+        with anyio.move_on_after(input.timeout_s):
+            while not self._done(row, input.until):
+                supervisor = self._supervisors.get(input.pid)
+                changed = supervisor.changed if supervisor is not None else None
+                row = await self._row(input.pid)
+                if self._done(row, input.until):
+                    break
+                if row.phase != last:
+                    last = row.phase
+                    if call.progress is not None:
+                        await call.progress(0, None, f"{row.state}, {row.phase or 'starting'}")
+                    yield queries.result_of(row, [])
+                if changed is None:
+                    await anyio.sleep(0.1)  # queued: it has no supervisor yet
+                else:
+                    with anyio.move_on_after(5):
+                        await changed.wait()
+                row = await self._row(input.pid)
+        yield await self._result(await self._row(input.pid))
+
+    @operation("process.result", effect=Effect.READ, access=ONE, positional=("pid",))
+    async def result(self, input: m.ProcessRef, call: Call) -> m.ProcessResult:
+        """Show what came of a process: final text, outcome, cost, files changed."""
+        return await self._result(await self._row(input.pid))
+
+    @operation("process.output", effect=Effect.READ, access=ONE, positional=("pid",))
+    async def output(self, input: m.ProcessOutput, call: Call) -> AsyncIterator[m.OutputPart]:
+        """Read what a process printed, from an absolute byte offset."""
+        row = await self._row(input.pid)
+        number = input.incarnation or row.incarnation
+        if not 1 <= number <= row.incarnation:
+            raise NotFound(f"process {input.pid} has no incarnation {number}", kind="incarnation", id=number)
+        directory = self._w.shim_dir(input.pid, number)
+        if input.follow and not input.stderr:
+            async for part in stream_output(directory, input, number):
+                yield part
+        else:
+            yield await read_part(directory, input, number)
+
+    @operation("process.whoami", effect=Effect.READ, access=Rule.ANYONE)
+    async def whoami(self, input: m.Nothing, call: Call) -> m.Whoami:
+        """Show who you are: your agent, process, home, scopes."""
+        row = None if call.pid is None else await self._row(call.pid)
+        home = None if call.agent is None else str(self._settings.home / "agents" / call.agent / "home")
+        return m.Whoami(
+            actor=call.actor,
+            agent=call.agent,
+            name=row.name if row else None,
+            pid=call.pid,
+            runtime=row.runtime if row else None,
+            home=home,
+            user=call.user,
+            org=call.org,
+            toolset=call.toolset,
+            scopes=sorted(call.scopes),
+        )
+
+    # Acting ------------------------------------------------------------------------------------------
+
+    @operation("process.send", access=ONE, positional=("pid", "text"))
+    async def send(self, input: m.ProcessSend, call: Call) -> m.Sent:
+        """Tell a running agent something; it is delivered at most once, by the runtime's own protocol."""
+        self._gate(input.pid, call)
+        row = await self._living(input.pid)
+        if not self._w.adapter(row.runtime).capabilities.steer:
+            raise Conflict(
+                f"runtime {row.runtime} takes no text from aetherd; type in its terminal (terminal.send)", pid=input.pid
+            )
+
+        def work(tx: Tx) -> str:
+            fresh = self._record.row(tx, input.pid)
+            return self._record.add_input(tx, fresh, "say", input.text, by=call.actor, priority=input.priority).id
+
+        key = await self._store.write(work)
+        self._poke(input.pid)
+        return m.Sent(id=key, pid=input.pid, state="queued")
+
+    @operation("process.interrupt", access=ONE, positional=("pid",))
+    async def interrupt(self, input: m.ProcessRef, call: Call) -> m.Process:
+        """Stop the current turn; the process lives on and waits for input."""
+        self._gate(input.pid, call)
+        row = await self._living(input.pid)
+        if self._w.adapter(row.runtime).capabilities.interrupt:
+            await self._store.write(
+                lambda tx: self._record.add_input(
+                    tx, self._record.row(tx, input.pid), "interrupt", "", by=call.actor
+                ).id
+            )
+            self._poke(input.pid)
+        else:
+            await self._signal_tree(input.pid, signal.SIGINT)
+        return await self._get(input.pid)
+
+    @operation("process.pause", access=ONE, positional=("pid",))
+    async def pause(self, input: m.ProcessRef, call: Call) -> m.Process:
+        """Freeze every process of its tree where it stands."""
+        row = await self._living(input.pid)
+        if row.state == State.PAUSED:
+            return await self._get(input.pid)
+        await self._store.write(lambda tx: self._to(tx, input.pid, State.PAUSED, f"paused by {call.actor}"))
+        identity = self._w.host.identity(f"p{input.pid}", None)
+        await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
+        self._changed(input.pid)
+        return await self._get(input.pid)
+
+    @operation("process.resume", access=ONE, positional=("pid",))
+    async def resume(self, input: m.ProcessRef, call: Call) -> m.Process:
+        """Thaw a paused process: it goes on exactly where it was."""
+        row = await self._living(input.pid)
+        if row.state != State.PAUSED:
+            raise Conflict(f"process {input.pid} is {row.state}, not paused", state=row.state, pid=input.pid)
+        identity = self._w.host.identity(f"p{input.pid}", None)
+        await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
+        await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
+        self._changed(input.pid)
+        return await self._get(input.pid)
+
+    @operation("process.signal", access=ONE, positional=("pid", "signal"))
+    async def signal(self, input: m.ProcessSignal, call: Call) -> m.Signalled:
+        """Send a signal to every process of its tree."""
+        if input.signal in ("STOP", "CONT"):
+            await (self.pause if input.signal == "STOP" else self.resume)(m.ProcessRef(pid=input.pid), call)
+            return m.Signalled(pid=input.pid, signal=input.signal, processes=len(await self._members(input.pid)))
+        await self._living(input.pid)
+        if input.signal in ("TERM", "KILL"):
+            await self._store.write(lambda tx: self._stopping(tx, input.pid, call.actor))
+            self._changed(input.pid)
+        count = await self._signal_tree(input.pid, signal.Signals[f"SIG{input.signal}"])
+        return m.Signalled(pid=input.pid, signal=input.signal, processes=count)
+
+    @operation("process.kill", effect=Effect.DESTROY, access=ONE, positional=("pid",), scope="process:write")
+    async def kill(self, input: m.ProcessRef, call: Call) -> m.Process:
+        """Stop a process and everything it started at once, without letting it save."""
+        row = await self._row(input.pid)
+        if State(row.state) in ENDED:
+            raise Conflict(f"process {input.pid} has ended already ({row.state})", state=row.state, pid=input.pid)
+        await self._kill(input.pid, call.actor)
+        return await self._get(input.pid)
+
+    @operation("process.set_priority", access=ONE, positional=("pid", "priority"))
+    async def set_priority(self, input: m.SetPriority, call: Call) -> m.Process:
+        """Change how soon a queued process starts."""
+        await self._row(input.pid)
+
+        def work(tx: Tx) -> None:
+            row = self._record.row(tx, input.pid)
+            row.priority = input.priority
+            tx.session.add(row)
+            tx.emit(ProcessPriorityChanged(pid=row.pid, agent=row.agent, priority=input.priority))
+
+        await self._store.write(work)
+        return await self._get(input.pid)
+
+    # For other rooms ---------------------------------------------------------------------------------
+
+    async def owner(self, key: int) -> Owner:
+        """Return whose a process is."""
+        row = await self._row(int(key))
+        return Owner(row.agent, row.user, row.org, row.parent_agent)
+
+    async def deliver(self, agent: str, text: str, priority: str, key: str, by: str) -> bool:
+        """Tell an agent's running process something, once per key; False when none can take it now."""
+        for supervisor in list(self._supervisors.values()):
+            row = supervisor.row
+            fit = row.agent == agent and row.state in (State.RUNNING, State.STARTING)
+            if fit and row.want == "headless" and self._w.adapter(row.runtime).capabilities.steer:
+                await self._store.write(
+                    lambda tx, pid=supervisor.pid: self._record.add_input(  # type: ignore[misc]
+                        tx, self._record.row(tx, pid), "say", text, by=by, priority=priority, key=key
+                    ).id
+                )
+                supervisor.poke()
+                return True
+        return False
+
+    def answered(self, tx: Tx, pid: int, decision: Mapping[str, Any]) -> None:
+        """A person answered a runtime's question: queue the answer in the same transaction."""
+        row = self._record.row(tx, pid)
+        if State(row.state) not in ENDED:
+            self._record.answer(tx, row, decision)
+
+    def want_in(self, tx: Tx, pid: int, mode: str) -> str:
+        """Set the mode a process shall be in, inside the caller's transaction; returns the kind of hand-over.
+
+        `tui`: its runtime opens a TUI on the same conversation. `keyboard`: it has a PTY, the keyboard moves.
+        """
+        row = self._record.row(tx, pid)
+        if State(row.state) in ENDED:
+            raise Conflict(f"process {pid} has ended ({row.state})", state=row.state, pid=pid)
+        if row.state == State.PAUSED:
+            raise Conflict(f"process {pid} is paused; resume it first", state=row.state, pid=pid)
+        if not self._w.can_change_mode(row):
+            if mode == "tui":
+                self._record.phase(tx, row, Phase.CONTROLLED, source="user")
+            elif row.phase == Phase.CONTROLLED:
+                self._record.phase(tx, row, Phase.EXECUTING, source="process")
+            return "keyboard"
+        if mode == "tui" and row.session is None:
+            raise Conflict(f"process {pid} has no conversation yet; try again in a moment", pid=pid)
+        row.want = mode
+        tx.session.add(row)
+        return "tui"
+
+    def poke(self, pid: int) -> None:
+        """Have the supervisor look at its row again (after the commit)."""
+        self._poke(pid)
+
+    def tell_in(self, tx: Tx, pid: int, text: str, by: str) -> None:
+        """Queue a text for the agent inside the caller's transaction; sent when it is headless."""
+        self._record.add_input(tx, self._record.row(tx, pid), "say", text, by=by)
+
+    def ask_person_in(self, tx: Tx, pid: int, reason: str) -> None:
+        """Show inside the caller's transaction that the agent waits for a person."""
+        self._record.phase(tx, self._record.row(tx, pid), Phase.WAITING_INPUT, reason=reason)
+
+    async def moved(self, pid: int) -> None:
+        """Return when something about the process changed, at the latest after a second."""
+        supervisor = self._supervisors.get(pid)
+        with anyio.move_on_after(1.0):
+            await (supervisor.changed.wait() if supervisor is not None else anyio.sleep(1.0))
+
+    async def place_of(self, pid: int) -> Place:
+        """Return where a process stands."""
+        return await self._beside.place_of(pid)
+
+    async def start_beside(
+        self, pid: int, directory: Path, argv: Sequence[str], *, cwd: Path, rows: int, cols: int, name: str
+    ) -> None:
+        """Start a terminal's shim in the process's place."""
+        await self._beside.start_beside(pid, directory, argv, cwd=cwd, rows=rows, cols=cols, name=name)
+
+    async def end_beside(self, name: str) -> None:
+        """Kill a terminal's whole tree."""
+        await self._beside.end_beside(name)
+
+    def terminal_dir(self, name: str) -> Path:
+        """Return where a terminal's shim files live."""
+        return self._beside.terminal_dir(name)
+
+    async def may_type(self, pid: int, call: Call | None) -> str | None:
+        """Say why the caller may not type into a process's own screen; None when it may."""
+        holder = self._holder_of(pid)
+        if holder is not None:
+            if call is not None and call.actor == holder:
+                for renew in self.renewals:
+                    renew(pid, call)
+                return None
+            return f"{holder} has control of process {pid}"
+        row = await self._row(pid)
+        if row.step is not None or row.want == "tui":
+            return f"process {pid} is being handed back to its agent"
+        if self._w.can_change_mode(row):
+            return f"take process {pid} over first (control.acquire)"
+        return None
+
+    async def row_of(self, pid: int) -> ProcessRow:
+        """Return a process's row, read-only."""
+        return await self._row(pid)
+
+    def health(self) -> dict[str, Any]:
+        """Say whether agents are separated from us and from one another."""
+        host = self._w.host
+        ok = host.own_uids
+        detail = "" if ok else f"agents run under the daemon's own uid and could read the owner's token: {host.why_shared}"
+        return {"ok": ok, "detail": detail, "trees": host.trees.mechanism, "running": len(self._supervisors)}
+
+    async def shutdown_agents(self, actor: str) -> int:
+        """End every living process; for `aetherctl down --agents`."""
+        pids = list(self._supervisors)
+        async with anyio.create_task_group() as group:
+            for pid in pids:
+                group.start_soon(self._kill, pid, actor)
+        return len(pids)
+
+    # Inside ------------------------------------------------------------------------------------------
+
+    async def _kill(self, pid: int, actor: str) -> None:
+        supervisor = self._supervisors.get(pid)
+        if supervisor is None:  # queued: nothing runs
+
+            def work(tx: Tx) -> ProcessRow:
+                row = self._record.row(tx, pid)
+                row.ended_by = actor
+                self._record.end(tx, row, Verdict("killed", f"ended by {actor}"), code=None, signal=None)
+                return row
+
+            await self._w.closed(await self._store.write(work))
+            return
+        await self._store.write(lambda tx: self._stopping(tx, pid, actor))
+        await self._w.kill_tree(pid)
+        with anyio.move_on_after(5):
+            await supervisor.ended.wait()
+
+    def _stopping(self, tx: Tx, pid: int, actor: str) -> None:
+        row = self._record.row(tx, pid)
+        row.ended_by = row.ended_by or actor
+        tx.session.add(row)
+        if State(row.state) not in ENDED and row.state != State.STOPPING:
+            self._record.state(tx, row, State.STOPPING, source="user", reason=f"ended by {actor}")
+
+    def _to(self, tx: Tx, pid: int, state: State, reason: str) -> None:
+        self._record.state(tx, self._record.row(tx, pid), state, source="user", reason=reason)
+
+    async def _signal_tree(self, pid: int, number: signal.Signals) -> int:
+        identity = self._w.host.identity(f"p{pid}", None)
+        return await anyio.to_thread.run_sync(self._w.host.trees.signal, identity.tree, identity.marker, int(number))
+
+    async def _members(self, pid: int) -> list[int]:
+        identity = self._w.host.identity(f"p{pid}", None)
+        return await anyio.to_thread.run_sync(self._w.host.trees.members, identity.tree, identity.marker)
+
+    def _gate(self, pid: int, call: Call) -> None:
+        for gate in self.input_gates:
+            if reason := gate(pid, call):
+                raise Conflict(reason, pid=pid)
+
+    def _holder_of(self, pid: int) -> str | None:
+        return next((holder for find in self.holders if (holder := find(pid))), None)
+
+    def _poke(self, pid: int) -> None:
+        supervisor = self._supervisors.get(pid)
+        if supervisor is not None:
+            supervisor.poke()
+
+    def _changed(self, pid: int) -> None:
+        supervisor = self._supervisors.get(pid)
+        if supervisor is not None:
+            supervisor.notice()
+
+    async def _get(self, pid: int) -> m.Process:
+        def query(session: Session) -> m.Process:
+            return self._wire.processes(session, [session.get_one(ProcessRow, pid)])[0]
+
+        return await self._store.read(query)
+
+    async def _row(self, pid: int) -> ProcessRow:
+        row = await self._store.read(lambda session: session.get(ProcessRow, pid))
+        if row is None:
+            raise NotFound(f"no process {pid}", kind="process", id=pid)
+        return row
+
+    async def _living(self, pid: int) -> ProcessRow:
+        row = await self._row(pid)
+        if State(row.state) in ENDED:
+            raise Conflict(f"process {pid} has ended ({row.state})", state=row.state, pid=pid)
+        return row
+
+    async def _unused(self, agent: str) -> None:
+        for supervisor in self._supervisors.values():
+            if supervisor.row.agent == agent:
+                raise Conflict(f"it runs as process {supervisor.pid}; end that first", pid=supervisor.pid)
+
+    def _done(self, row: ProcessRow, until: str) -> bool:
+        if State(row.state) in ENDED:
+            return True
+        return until == "result" and row.outcome != "running"
+
+    async def _result(self, row: ProcessRow) -> m.ProcessResult:
+        begun = datetime.fromisoformat(row.created_at).timestamp()
+        changed = await anyio.to_thread.run_sync(queries.changed_files, Path(row.cwd), begun)
+        return queries.result_of(row, changed)
+
+
+def _find(nodes: list[m.ProcessNode], pid: int) -> m.ProcessNode | None:
+    for node in nodes:
+        if node.process.pid == pid:
+            return node
+        if (found := _find(node.children, pid)) is not None:
+            return found
+    return None

@@ -1,0 +1,40 @@
+"""The environment and token of a process: kept in a 0600 file, never in a row, an event or an argv."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What a process is started with that nobody else may read."""
+
+    env: dict[str, str]
+    token: str
+
+
+class Vault:
+    """One file per process under `secrets/process`."""
+
+    def __init__(self, home: Path) -> None:
+        self._place = home / "secrets" / "process"
+
+    def keep(self, key: str, secrets: Secrets) -> None:
+        """Write the file atomically."""
+        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = self._place / f".{key}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"env": secrets.env, "token": secrets.token}, file)
+        temporary.replace(self._place / f"{key}.json")
+
+    def take(self, key: str) -> Secrets:
+        """Read the file; raises FileNotFoundError."""
+        return Secrets(**json.loads((self._place / f"{key}.json").read_text()))
+
+    def drop(self, key: str) -> None:
+        """Forget it."""
+        (self._place / f"{key}.json").unlink(missing_ok=True)

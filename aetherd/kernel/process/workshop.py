@@ -1,0 +1,158 @@
+"""What the supervisors of all processes share: store, record, host, adapters, and the way they end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from aetherd.core.clock import Clock
+from aetherd.core.config import Settings
+from aetherd.core.errors import Unavailable
+from aetherd.events import Hub
+from aetherd.kernel.process.host import Host, relay_command
+from aetherd.kernel.process.launch import decoded
+from aetherd.kernel.process.ports import Approvals
+from aetherd.kernel.process.record import Record
+from aetherd.kernel.process.states import State
+from aetherd.kernel.process.supervisor import Supervisor
+from aetherd.kernel.process.tables import ProcessRow
+from aetherd.kernel.process.vault import Vault
+from aetherd.operations.doors import Doors
+from aetherd.runtime import Door, Runtime, Spawn
+from aetherd.store import Store, Tx
+
+logger = logging.getLogger(__name__)
+
+StepHook = Callable[[Tx, int, str | None], None]  # (tx, pid, step): the control room shows and ends leases by it
+RollBack = Callable[[Tx, int, str], None]  # (tx, pid, why): the hand-over ended by itself
+
+
+class Workshop:
+    """The shared bench."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hub: Hub,
+        clock: Clock,
+        settings: Settings,
+        record: Record,
+        approval: Approvals,
+        doors: Doors,
+        runtimes: Mapping[str, Runtime],
+    ) -> None:
+        self.store, self.hub, self.clock, self.settings = store, hub, clock, settings
+        self.record, self.approval, self.doors, self.runtimes = record, approval, doors, runtimes
+        self.host = Host(settings)
+        self.vault = Vault(settings.home)
+        self.step_hooks: list[StepHook] = []
+        self.roll_back_hooks: list[RollBack] = []
+        self.on_closed: Callable[[ProcessRow], Awaitable[None]] | None = None
+        self.relay, self.relay_needs = relay_command()
+
+    def shim_dir(self, pid: int, incarnation: int) -> Path:
+        """Return where the shim of an incarnation keeps its files."""
+        return self.host.shims / f"p{pid}-{incarnation}"
+
+    def adapter(self, name: str) -> Runtime:
+        """Return a runtime adapter; `Unavailable` names those there are."""
+        found = self.runtimes.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.runtimes)) or "none"
+            raise Unavailable(f"no runtime named {name!r}; there are: {known}", runtime=name)
+        return found
+
+    async def spawn_of(self, row: ProcessRow, mode: str, resume: bool) -> tuple[Spawn, Runtime]:
+        """Return what the adapter needs to launch, or to decode what was launched."""
+        assert row.pid is not None
+        adapter = self.adapter(row.runtime)
+        place = self.settings.home / "agents" / row.agent
+        secrets = self.vault.take(row.secret)
+        door = Door(
+            self.relay,
+            {
+                "AETHER_SOCKET": str(self.host.door(row.pid) / "s"),
+                "AETHER_TOKEN": secrets.token,
+                "AETHER_AGENT": row.agent,
+                "AETHER_PID": str(row.pid),
+            },
+        )
+        spawn = Spawn(
+            pid=row.pid,
+            agent=row.agent,
+            name=row.name,
+            goal=row.goal,
+            argv=tuple(decoded(row.argv)),
+            home=place / "home",
+            config=place / "runtime",
+            cwd=Path(row.cwd),
+            env=secrets.env,
+            door=door,
+            model=row.model,
+            context=row.context,
+            session=row.session if resume else None,
+            resume=resume,
+            mode="tui" if mode == "tui" else "headless",
+            idle_exit_s=self.settings.idle_exit_s,
+            rows=row.rows,
+            cols=row.cols,
+        )
+        return spawn, adapter
+
+    def can_change_mode(self, row: ProcessRow) -> bool:
+        """Tell whether this runtime opens a TUI on its conversation."""
+        return row.runtime in self.runtimes and self.runtimes[row.runtime].capabilities.takeover
+
+    def step(self, tx: Tx, row: ProcessRow, step: str | None) -> None:
+        """Say where a hand-over is."""
+        if row.step != step:
+            row.step = step
+            tx.session.add(row)
+            assert row.pid is not None
+            for hook in self.step_hooks:
+                hook(tx, row.pid, step)
+
+    async def roll_back(self, supervisor: Supervisor, why: str) -> None:
+        """End a hand-over that ended by itself: the agent goes on headless."""
+
+        def work(tx: Tx) -> ProcessRow:
+            row = self.record.row(tx, supervisor.pid)
+            row.want = "headless"
+            tx.session.add(row)
+            for hook in self.roll_back_hooks:
+                hook(tx, supervisor.pid, why)
+            return row
+
+        supervisor.row = await self.store.write(work)
+        supervisor.notice()
+
+    async def read_row(self, pid: int) -> ProcessRow:
+        """Return the row as it is committed."""
+        return await self.store.read(lambda session: session.get_one(ProcessRow, pid))
+
+    async def kill_tree(self, pid: int) -> list[int]:
+        """Kill every process of the tree, also those that left its session; returns survivors."""
+        identity = self.host.identity(f"p{pid}", None)
+        survivors = await anyio.to_thread.run_sync(self.host.trees.kill, identity.tree, identity.marker)
+        if survivors:
+            logger.error("process %d: could not kill os pids %s", pid, survivors)
+        else:
+            await anyio.to_thread.run_sync(self.host.trees.remove, identity.tree)
+        return survivors
+
+    async def closed(self, row: ProcessRow) -> None:
+        """Shut the door and forget the secrets of a process that has ended."""
+        assert row.pid is not None
+        await self.doors.close(row.pid)
+        self.vault.drop(row.secret)
+        if self.on_closed is not None:
+            await self.on_closed(row)
+
+    def live(self, row: ProcessRow) -> bool:
+        """Tell whether a supervisor shall attend the row."""
+        return State(row.state) not in (State.EXITED, State.LOST, State.QUEUED, State.CREATED)
