@@ -17,6 +17,7 @@ from aetherd.operations.catalog import catalog
 from aetherd.operations.dispatch import Authorise, Dispatcher, Guard, validate
 from aetherd.operations.doors import Doors
 from aetherd.operations.house import House
+from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Owner, operations_of
 from aetherd.operations.registry import Registry
 from aetherd.runtime import Runtime
@@ -58,6 +59,7 @@ class Kernel:
         self.registry = Registry()
         self.dispatcher = Dispatcher(self.registry, ())
         self.doors = Doors()
+        self.lifecycle = Lifecycle(health=self.health, started=self.clock.monotonic())
         self.rooms: dict[str, Any] = {}
         self._given: dict[type, Any] = {
             Settings: settings,
@@ -67,6 +69,7 @@ class Kernel:
             Registry: self.registry,
             Dispatcher: self.dispatcher,
             Doors: self.doors,
+            Lifecycle: self.lifecycle,
             Runtimes: Runtimes(runtimes),
         }
         classes = list(rooms)
@@ -151,6 +154,7 @@ class Kernel:
             files=self.offers.get("files"),
             health=self.health,
             metrics=self.metrics,
+            stop=lambda: self.lifecycle.stop(),
         )
 
     def sees(self, call: Call) -> Callable[[str | None, str, str], bool]:

@@ -7,6 +7,7 @@ from aetherd.kernel.approval import ApprovalService
 from aetherd.kernel.audit import AuditService
 from aetherd.kernel.control import ControlService
 from aetherd.kernel.process import ProcessService
+from aetherd.kernel.system import SystemService
 from aetherd.kernel.token import TokenService
 
 ROOMS: tuple[type, ...] = (
@@ -16,4 +17,5 @@ ROOMS: tuple[type, ...] = (
     ApprovalService,
     ProcessService,
     ControlService,
+    SystemService,
 )

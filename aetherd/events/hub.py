@@ -135,7 +135,8 @@ class Subscriber:
                 yield Resync(self.cursor, lost=False)
                 async for batch in self._replay():
                     yield batch
-            while self._queue:
+            # A cut while this loop was yielding leaves a hole before what is queued now: page the log first.
+            while self._queue and not self._overflowed:
                 batch = self._queue.popleft()
                 self._events -= len(batch.events)
                 self._bytes -= batch.size

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, func, or_, select
 
 from aetherd.core.errors import Invalid
 from aetherd.kernel.process.models import (
@@ -30,7 +30,6 @@ GOAL = 2000  # characters shown of a goal
 CHANGED = 500  # files listed as changed
 LOOKED_AT = 20_000  # files looked at for that
 SKIPPED = frozenset({".git", ".claude", "node_modules", "__pycache__", ".venv", ".cache"})
-NOISE = ("process.priority_changed",)
 
 
 class Wire:
@@ -117,6 +116,11 @@ def page(
             raise Invalid("cursor: not a cursor of this list", field="cursor")
         query = query.where(col(ProcessRow.pid) < int(cursor))
     return list(session.exec(query.order_by(col(ProcessRow.pid).desc()).limit(limit)))
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Count processes by state."""
+    return dict(session.exec(select(ProcessRow.state, func.count()).group_by(ProcessRow.state)).all())
 
 
 def forest(processes: list[Process]) -> list[ProcessNode]:

@@ -614,6 +614,10 @@ class ProcessService:
         detail = "" if ok else f"agents run under the daemon's own uid and could read the owner's token: {host.why_shared}"
         return {"ok": ok, "detail": detail, "trees": host.trees.mechanism, "running": len(self._supervisors)}
 
+    def counts(self, session: Session) -> dict[str, int]:
+        """Count processes by state."""
+        return queries.counts(session)
+
     async def shutdown_agents(self, actor: str) -> int:
         """End every living process; for `aetherctl down --agents`."""
         pids = list(self._supervisors)

@@ -155,6 +155,38 @@ def upgrade() -> None:
     with op.batch_alter_table('memory', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_memory_agent'), ['agent'], unique=False)
 
+    op.create_table('message',
+    sa.Column('seq', sa.Integer(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('thread', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reply_to', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('agent', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('sender_name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('recipient', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('recipient_name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('priority', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('data', sa.Text(), nullable=True),
+    sa.Column('user', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('org', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('delivered_at', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('read_at', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('acked_at', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('failed_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('seq'),
+    sa.UniqueConstraint('id'),
+    sqlite_autoincrement=True
+    )
+    with op.batch_alter_table('message', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_message_agent'), ['agent'], unique=False)
+        batch_op.create_index(batch_op.f('ix_message_recipient'), ['recipient'], unique=False)
+        batch_op.create_index(batch_op.f('ix_message_state'), ['state'], unique=False)
+        batch_op.create_index(batch_op.f('ix_message_thread'), ['thread'], unique=False)
+
     op.create_table('process',
     sa.Column('pid', sa.Integer(), nullable=False),
     sa.Column('agent', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -296,6 +328,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_process_agent'))
 
     op.drop_table('process')
+    with op.batch_alter_table('message', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_message_thread'))
+        batch_op.drop_index(batch_op.f('ix_message_state'))
+        batch_op.drop_index(batch_op.f('ix_message_recipient'))
+        batch_op.drop_index(batch_op.f('ix_message_agent'))
+
+    op.drop_table('message')
     with op.batch_alter_table('memory', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_memory_agent'))
 

@@ -1,0 +1,5 @@
+"""`python -m aetherd` is the daemon."""
+
+from aetherd.daemon.app import main
+
+main()

@@ -1,0 +1,181 @@
+"""The daemon itself: how it is, how it is set, what this machine lacks, and how to end it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import anyio.to_thread
+from sqlmodel import Session
+
+from aetherd import __version__
+from aetherd.core.config import Settings
+from aetherd.events import Hub
+from aetherd.kernel.system.models import (
+    Check,
+    Config,
+    Doctor,
+    Nothing,
+    RoomHealth,
+    RuntimeFound,
+    Setting,
+    Shutdown,
+    ShuttingDown,
+    Status,
+)
+from aetherd.kernel.system.ports import Approvals, Processes
+from aetherd.operations.lifecycle import Lifecycle
+from aetherd.operations.operation import Call, Effect, Rule, operation
+from aetherd.runtime import Runtime
+from aetherd.store import Store
+
+CHECK_S = 15.0
+
+
+class SystemService:
+    """Speaks for the daemon."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        hub: Hub,
+        lifecycle: Lifecycle,
+        runtimes: Mapping[str, Runtime],
+        process: Processes,
+        approval: Approvals,
+    ) -> None:
+        self._settings, self._store, self._hub, self._lifecycle = settings, store, hub, lifecycle
+        self._runtimes, self._process, self._approval = runtimes, process, approval
+
+    @operation("system.status", effect=Effect.READ, access=Rule.ANYONE)
+    async def status(self, input: Nothing, call: Call) -> Status:
+        """Show how the daemon is: processes by state, open questions, health of every room, warnings."""
+
+        def query(session: Session) -> tuple[dict[str, int], int]:
+            return self._process.counts(session), sum(self._approval.pending(session).values())
+
+        counts, waiting = await self._store.read(query)
+        health = {
+            name: RoomHealth(ok=bool(word["ok"]), detail=str(word.get("detail", "")))
+            for name, word in self._lifecycle.health().items()
+        }
+        return Status(
+            version=__version__,
+            home=str(self._settings.home),
+            address=self._lifecycle.address,
+            os_pid=os.getpid(),
+            uptime_s=round(time.monotonic() - self._lifecycle.started, 3),
+            processes=counts,
+            approvals=waiting,
+            newest_event=self._hub.newest,
+            health=health,
+            warnings=[word.detail for word in health.values() if not word.ok],
+        )
+
+    @operation("system.config", effect=Effect.READ, access=Rule.PEOPLE)
+    async def config(self, input: Nothing, call: Call) -> Config:
+        """Show every setting as it is now, and where it is set; secrets are hidden."""
+        values = self._settings.model_dump(mode="json")
+        return Config(
+            settings=[
+                Setting(name=name, env=f"AETHER_{name.upper()}", value=values[name], doc=field.description or "")
+                for name, field in Settings.model_fields.items()
+            ],
+            file=str(self._settings.home / "aetherd.toml"),
+        )
+
+    @operation("system.doctor", effect=Effect.READ, access=Rule.PEOPLE)
+    async def doctor(self, input: Nothing, call: Call) -> Doctor:
+        """Look at this machine: what works, what is missing, and how to get it."""
+        found: dict[str, RuntimeFound] = {}
+
+        async def look(name: str, adapter: Runtime) -> None:
+            with anyio.move_on_after(CHECK_S):
+                found[name] = await anyio.to_thread.run_sync(_look, adapter, abandon_on_cancel=True)
+
+        async with anyio.create_task_group() as group:
+            for name, adapter in self._runtimes.items():
+                group.start_soon(look, name, adapter)
+        checks = await anyio.to_thread.run_sync(self._checks)
+        return Doctor(
+            checks=checks,
+            runtimes=[found[name] for name in self._runtimes if name in found],
+            tiers=_tiers(self._lifecycle.health()["process"]),
+        )
+
+    @operation("system.shutdown", effect=Effect.DESTROY, access=Rule.PEOPLE, scope="system:admin")
+    async def shutdown(self, input: Shutdown, call: Call) -> ShuttingDown:
+        """End the daemon. Agents go on without it and are re-adopted at its next start, unless told otherwise."""
+        ended = await self._process.shutdown_agents(call.actor) if input.agents else 0
+        self._lifecycle.stop()
+        return ShuttingDown(agents_ended=ended)
+
+    def _checks(self) -> list[Check]:
+        home = self._settings.home
+        free = shutil.disk_usage(home).free
+        health = self._lifecycle.health()
+        separate = health["process"]
+        return [
+            Check(
+                name="platform",
+                state="ok" if sys.platform == "linux" else "missing",
+                detail=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+                fix=None if sys.platform == "linux" else "aetherd runs on Linux (WSL2 included)",
+            ),
+            Check(
+                name="database",
+                state="ok" if self._store.healthy else "warning",
+                detail=f"SQLite {sqlite3.sqlite_version}, {self._store.path}",
+                fix=None if self._store.healthy else "another program holds its write lock; end it",
+            ),
+            Check(
+                name="agent separation",
+                state="ok" if separate["ok"] else "warning",
+                detail=separate["detail"] or "each agent runs under a uid of its own",
+                fix=None if separate["ok"] else "run aetherd as root, or wait for the sandbox tiers",
+            ),
+            Check(
+                name="process trees",
+                state="ok" if str(separate["trees"]).startswith("cgroup") else "warning",
+                detail=f"frozen and killed by {separate['trees']}",
+                fix=None if str(separate["trees"]).startswith("cgroup") else "delegate a cgroup v2 subtree to this user",
+            ),
+            Check(
+                name="disk",
+                state="ok" if free > 1 << 30 else "warning",
+                detail=f"{free / (1 << 30):.1f} GiB free at {home}",
+                fix=None if free > 1 << 30 else "make room: events are refused when the disk is full",
+            ),
+        ]
+
+
+def _look(adapter: Runtime) -> RuntimeFound:
+    report = adapter.check()
+    return RuntimeFound(
+        name=adapter.name,
+        title=adapter.hints.title,
+        summary=adapter.hints.summary,
+        available=report.available,
+        version=report.version,
+        path=report.path,
+        missing=report.missing,
+        needs=list(adapter.hints.needs),
+        capabilities=asdict(adapter.capabilities),
+    )
+
+
+def _tiers(separate: Mapping[str, Any]) -> list[Check]:
+    host = "a uid of its own per agent" if separate["ok"] else f"NOT separated: {separate['detail']}"
+    return [
+        Check(name="docker", state="missing", detail="not built yet"),
+        Check(name="bwrap", state="missing", detail="not built yet"),
+        Check(name="host", state="ok" if separate["ok"] else "warning", detail=host),
+    ]

@@ -1,0 +1,17 @@
+"""The daemon's own life, as rooms may know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """Set by the composition root; read by the room `system`."""
+
+    health: Callable[[], dict[str, Any]] = dict  # every room's own word on how it is
+    stop: Callable[[], None] = lambda: None  # ask the daemon to end
+    address: str | None = None  # where the console is served
+    started: float = field(default=0.0)  # monotonic

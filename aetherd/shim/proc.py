@@ -1,0 +1,33 @@
+"""Who a process is: its pid alone is not enough, because the kernel uses numbers again."""
+
+import functools
+
+
+def stat(os_pid: int) -> tuple[str, int, int] | None:
+    """Return (state letter, parent's pid, start time in clock ticks since boot), or None when it is gone."""
+    try:
+        with open(f"/proc/{os_pid}/stat", "rb") as file:
+            # The name in parentheses may hold spaces and parentheses, so count from its end.
+            fields = file.read().rpartition(b")")[2].split()
+        return fields[0].decode(), int(fields[1]), int(fields[19])
+    except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
+        return None
+
+
+def start_time_of(os_pid: int) -> int | None:
+    """Return field 22 of /proc/<pid>/stat, in clock ticks since boot, or None without such a process."""
+    found = stat(os_pid)
+    return None if found is None else found[2]
+
+
+@functools.cache
+def boot_id() -> str:
+    """Return the kernel's id of this boot."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def alive(os_pid: int, start_time: int, boot: str) -> bool:
+    """Tell whether exactly this process still runs: no other with its number, and no zombie."""
+    found = stat(os_pid)
+    return boot == boot_id() and found is not None and found[2] == start_time and found[0] not in "ZX"

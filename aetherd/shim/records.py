@@ -1,0 +1,136 @@
+"""What the daemon and a shim tell each other, as plain frozen values, and the errors of this package."""
+
+import errno as errnos
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRequest:
+    """Say what a shim runs, where and with what rights.
+
+    `directory` exists, is private to the daemon and has never held a shim. `env` is the whole environment:
+    nothing is inherited. `uid` and `gid` None keep the daemon's. `cgroups` are directories whose
+    `cgroup.procs` the process joins before it executes. `windows` is `{"cover": [directory], "binds":
+    [{"path", "readonly"}]}`: the process sees each covered directory empty but for the bound paths (root
+    only). `rlimits` maps a name such as "nofile" or "RLIMIT_NOFILE" to (soft, hard), -1 for no limit. Sizes
+    are bytes: `lossless_cap` bounds unacknowledged output of pipes, `ring` the output kept of a terminal,
+    `stderr_ring` the standard error kept of pipes.
+    """
+
+    directory: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    stdio: str = "pipes"
+    rows: int = 24
+    cols: int = 80
+    uid: int | None = None
+    gid: int | None = None
+    cgroups: Sequence[str] = ()
+    windows: Mapping[str, Any] | None = None
+    rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    lossless_cap: int = 256 << 20
+    ring: int = 64 << 20
+    stderr_ring: int = 4 << 20
+    umask: int = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """Name a process that was just started: `start_time` is field 22 of its /proc stat, in clock ticks."""
+
+    os_pid: int
+    start_time: int
+    shim_pid: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """Tell how a process ended: `code` or `signal`, bytes of output in all, and the time (Unix seconds)."""
+
+    code: int | None
+    signal: int | None
+    end_offset: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Describe a shim and its process as they were when the connection opened.
+
+    Offsets count bytes of output since the process started: `first_offset` is the oldest still kept,
+    `end_offset` one past the newest. `last_input` is the highest input id accepted, 0 for none.
+    """
+
+    protocol: int
+    shim_pid: int
+    os_pid: int
+    start_time: int
+    boot_id: str
+    stdio: str
+    first_offset: int
+    end_offset: int
+    stderr_end: int
+    last_input: int
+    stdin_open: bool
+    rows: int
+    cols: int
+    exit: Exit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Carry bytes of output and the absolute offset of the first one."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Tell that the process has to wait because output is not acknowledged (or the disk is full)."""
+
+    blocked: bool
+    unacked: int
+
+
+class ShimError(Exception):
+    """Raised when a shim or the zygote cannot do what it was asked; says nothing about the process."""
+
+
+class SpawnFailed(ShimError):
+    """Raised when a process could not be started; nothing of it is left running.
+
+    `step` is the part that failed ("exec", "chdir", "uid", "cgroup", "windows", …), `errno` the kernel's
+    reason or 0.
+    """
+
+    def __init__(self, step: str, errno: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        self.errno = errno
+
+
+class ShimGone(ShimError):
+    """Raised when a shim does not exist any more and left no record of an exit."""
+
+
+def exit_from(fields: Mapping[str, Any]) -> Exit:
+    """Return the exit in a JSON object; unknown fields are ignored. Raises KeyError when one is missing."""
+    return Exit(fields["code"], fields["signal"], fields["end_offset"], fields["at"])
+
+
+def hello_from(fields: Mapping[str, Any]) -> Hello:
+    """Return the HELLO in a JSON object; unknown fields are ignored. Raises KeyError when one is missing."""
+    plain = {name: fields[name] for name in Hello.__dataclass_fields__ if name != "exit"}
+    ended = fields.get("exit")
+    return Hello(**plain, exit=None if ended is None else exit_from(ended))
+
+
+def reason(number: int) -> str:
+    """Return the kernel's words for an errno, in lower case: "no such file or directory"."""
+    return os.strerror(number).lower() if number in errnos.errorcode else f"error {number}"

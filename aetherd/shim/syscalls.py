@@ -1,0 +1,81 @@
+"""The few system calls that Python does not have, each as a function that raises OSError."""
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+_libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_libc.syscall.restype = ctypes.c_long
+
+MS_RDONLY: Final = 0x1
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_REMOUNT: Final = 0x20
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_SLAVE: Final = 0x80000
+
+_CLONE_NEWNS: Final = 0x20000
+_KEEP_SIZE_AND_PUNCH_HOLE: Final = 0x1 | 0x2
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_MOUNT_SETATTR: Final = 442  # one number on every architecture
+_AT_RECURSIVE: Final = 0x8000
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def punch_hole(descriptor: int, offset: int, size: int) -> None:
+    """Give the blocks of a file's range back to the file system; the file keeps its length."""
+    _check(_libc.fallocate(descriptor, _KEEP_SIZE_AND_PUNCH_HOLE, offset, size))
+
+
+def set_name(name: str) -> None:
+    """Set the name that ps shows, at most 15 bytes."""
+    buffer = ctypes.create_string_buffer(name.encode())
+    _check(_libc.prctl(_PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0))
+
+
+def become_subreaper() -> None:
+    """Let orphans below this process become its children."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def die_with_parent(signal: int) -> None:
+    """Have the kernel send this process a signal when its parent dies; a change of uid clears it."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0))
+
+
+def own_mounts() -> None:
+    """Give this process mounts of its own: changes below stay unseen outside."""
+    _check(_libc.unshare(_CLONE_NEWNS))
+    # Slave rather than private: an unmount outside still reaches us, so we never keep a disk busy.
+    mount(None, "/", None, MS_REC | MS_SLAVE, None)
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None) -> None:
+    """Call mount(2)."""
+    encode = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
+    _check(_libc.mount(encode[0], encode[1], encode[2], flags, encode[3]))
+
+
+def make_readonly(path: str) -> None:
+    """Make the mount at `path`, and all mounts below it, read-only and without set-uid programs."""
+    attributes = (ctypes.c_uint64 * 4)(MS_RDONLY | MS_NOSUID, 0, 0, 0)
+    result = _libc.syscall(
+        ctypes.c_long(_MOUNT_SETATTR), ctypes.c_long(-1), ctypes.c_char_p(os.fsencode(path)),
+        ctypes.c_long(_AT_RECURSIVE), ctypes.byref(attributes), ctypes.c_long(32),
+    )  # fmt: skip
+    if result != 0 and ctypes.get_errno() == errno.ENOSYS:  # before Linux 5.12: the top mount only
+        mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, None)
+        return
+    _check(result)

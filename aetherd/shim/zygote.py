@@ -1,0 +1,256 @@
+"""The zygote: a warm interpreter that forks one shim per spawn request.
+
+Started as a program with a bare interpreter (`-I -S -E`), it listens on a 0600 socket, answers its own user
+only, and puts itself into the background once it listens. Every shim is forked twice, so it is nobody's child
+here: killing the zygote hurts no shim. A connection is a lease; without one the zygote ends after a while.
+"""
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+if __name__ == "__main__":
+    # Nothing but the standard library is importable here, and the parent package must not run: it belongs to
+    # the daemon. So an empty stand-in carries its name, and this package is found below it.
+    _stand_in = ModuleType("aetherd")
+    _stand_in.__path__ = [str(Path(__file__).resolve().parent.parent)]
+    sys.modules["aetherd"] = _stand_in
+    if "--library" in sys.argv[:-1]:
+        sys.path.append(sys.argv[sys.argv.index("--library") + 1])  # where ptyprocess is
+
+from aetherd.shim import frames, peer, syscalls
+from aetherd.shim.entry import failure, live
+from aetherd.shim.records import SpawnRequest
+
+BACKLOG = 64
+MAX_CLIENTS = 16
+
+
+class Line:
+    """One connection of a daemon: requests in, answers out."""
+
+    __slots__ = ("pending", "reader", "sock")
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self.reader = frames.FrameReader(frames.TO_ZYGOTE)
+        self.pending = bytearray()
+
+
+class Zygote:
+    """Fork shims on request until the lease runs out."""
+
+    def __init__(self, directory: int, name: str, lease: float) -> None:
+        self.directory = directory
+        self.name = name
+        self.lease = lease
+        self.listener = peer.listen(directory, name, BACKLOG)
+        self.identity = os.stat(name, dir_fd=directory).st_ino
+        self.epoll = select.epoll()
+        self.epoll.register(self.listener.fileno(), select.EPOLLIN)
+        self.lines: dict[int, Line] = {}
+        self.births: dict[int, tuple[Line, int]] = {}  # pipe of a shim being born -> who asked, with what id
+        self.ends_at = time.monotonic() + lease
+
+    def run(self) -> None:
+        """Serve until nobody held the lease for `lease` seconds."""
+        while True:
+            timeout = -1.0 if self.lines else max(0.0, self.ends_at - time.monotonic())
+            for descriptor, mask in self.epoll.poll(timeout):
+                if descriptor == self.listener.fileno():
+                    self._accept()
+                elif descriptor in self.births:
+                    self._born(descriptor)
+                elif descriptor in self.lines:
+                    self._serve(self.lines[descriptor], mask)
+            if not self.lines and time.monotonic() >= self.ends_at:
+                return
+
+    def remove_socket(self) -> None:
+        """Remove our socket, unless another zygote has replaced it meanwhile."""
+        try:
+            if os.stat(self.name, dir_fd=self.directory).st_ino == self.identity:
+                os.unlink(self.name, dir_fd=self.directory)
+        except FileNotFoundError:
+            pass
+
+    def _accept(self) -> None:
+        sock = peer.accept(self.listener)
+        if sock is None:
+            return
+        if len(self.lines) >= MAX_CLIENTS:
+            sock.close()
+            return
+        line = Line(sock)
+        self.lines[sock.fileno()] = line
+        self.epoll.register(sock.fileno(), select.EPOLLIN)
+        self._say(line, frames.HELLO, {"protocol": frames.PROTOCOL, "pid": os.getpid()})
+
+    def _serve(self, line: Line, mask: int) -> None:
+        if mask & select.EPOLLOUT:
+            self._flush(line)
+        if not mask & ~select.EPOLLOUT:
+            return
+        try:
+            data = line.sock.recv(frames.CHUNK)
+            arrived = line.reader.feed(data)
+        except BlockingIOError:
+            return
+        except (OSError, frames.FrameError):
+            data, arrived = b"", []
+        for kind, payload in arrived:
+            if kind == frames.SPAWN:
+                self._spawn(line, payload)
+        if not data:
+            self._hang_up(line)
+
+    def _spawn(self, line: Line, payload: bytes) -> None:
+        """Fork the shim of a request; its answer comes through a pipe."""
+        id = 0
+        try:
+            request = json.loads(payload)
+            id = request["id"] if isinstance(request, dict) else 0
+            check(request)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            self._say(line, frames.SPAWNED, failure(id, "request", 0, f"not a spawn request: {error}"))
+            return
+        try:
+            read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            self._say(line, frames.SPAWNED, failure(id, "fork", error.errno or 0, str(error)))
+            return
+        try:
+            between = os.fork()
+        except OSError as error:
+            os.close(read)
+            os.close(write)
+            self._say(line, frames.SPAWNED, failure(id, "fork", error.errno or 0, str(error)))
+            return
+        if between == 0:
+            self._fork_again(request, read, write)
+        os.close(write)
+        os.waitpid(between, 0)
+        self.births[read] = (line, id)
+        self.epoll.register(read, select.EPOLLIN)
+
+    def _fork_again(self, request: dict[str, Any], read: int, write: int) -> NoReturn:
+        """Leave the zygote for good: the process in between ends at once, so init adopts the shim."""
+        code = 70
+        try:
+            if os.fork() != 0:
+                os._exit(0)
+            self._let_go()
+            os.close(read)
+            code = live(request, write)
+        finally:
+            os._exit(code)
+
+    def _let_go(self) -> None:
+        """Close what belongs to the zygote."""
+        self.epoll.close()
+        self.listener.close()
+        for line in self.lines.values():
+            line.sock.close()
+        for descriptor in self.births:
+            os.close(descriptor)
+        os.close(self.directory)
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), 1)
+            os.dup2(null.fileno(), 2)
+
+    def _born(self, descriptor: int) -> None:
+        """Pass the answer of a shim on; one that died without a word failed."""
+        line, id = self.births.pop(descriptor)
+        self.epoll.unregister(descriptor)
+        with open(descriptor, "rb", buffering=0) as pipe:
+            said = pipe.read(frames.CHUNK)
+        if said:
+            answer = {**json.loads(said), "id": id}
+        else:
+            answer = failure(id, "shim", 0, "the shim ended before its process ran; was a step too slow?")
+        self._say(line, frames.SPAWNED, answer)
+
+    def _say(self, line: Line, kind: int, value: dict[str, Any]) -> None:
+        line.pending += frames.frame(kind, json.dumps(value).encode())
+        self._flush(line)
+
+    def _flush(self, line: Line) -> None:
+        if line.sock.fileno() not in self.lines:
+            return  # it hung up; the shim runs and says so on disk
+        try:
+            del line.pending[: line.sock.send(line.pending)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return  # the reading side sees the end
+        mask = select.EPOLLIN | (select.EPOLLOUT if line.pending else 0)
+        self.epoll.modify(line.sock.fileno(), mask)
+
+    def _hang_up(self, line: Line) -> None:
+        descriptor = line.sock.fileno()
+        self.epoll.unregister(descriptor)
+        del self.lines[descriptor]
+        line.sock.close()
+        self.ends_at = time.monotonic() + self.lease
+
+
+def check(request: dict[str, Any]) -> None:
+    """Raise ValueError, KeyError or TypeError when a request is not one a shim can work with.
+
+    The daemon is trusted, its mistakes are not: what is wrong is said here, before anything is forked.
+    """
+    missing = [name for name in SpawnRequest.__dataclass_fields__ if name not in request]
+    if missing:
+        raise ValueError(f"no {', '.join(missing)}")
+    if request["stdio"] not in ("pty", "pipes"):
+        raise ValueError(f"stdio is {request['stdio']!r}, not 'pty' or 'pipes'")
+    if not request["argv"] or not all(isinstance(word, str) for word in request["argv"]):
+        raise ValueError("argv is not a list of words")
+    for text in (*request["argv"], *request["env"], *request["env"].values(), request["cwd"]):
+        if "\0" in text:
+            raise ValueError("a NUL byte in argv, env or cwd")
+    for name in ("rows", "cols"):
+        if not 0 < request[name] < 65536:
+            raise ValueError(f"{name} is {request[name]}")
+    for name in ("lossless_cap", "ring", "stderr_ring"):
+        if request[name] < frames.CHUNK:
+            raise ValueError(f"{name} is {request[name]}, at least {frames.CHUNK}")
+    if not 0 < float(request["deadline"]) < 3600:
+        raise ValueError(f"deadline is {request['deadline']}")
+
+
+def main() -> None:
+    """Listen, go into the background, serve."""
+    parser = argparse.ArgumentParser(description="Fork shims for aetherd.")
+    parser.add_argument("--socket", required=True, help="path of the unix socket to listen on")
+    parser.add_argument("--library", help="directory that holds ptyprocess")
+    parser.add_argument("--lease", type=float, default=30.0, help="seconds to live without a connection")
+    options = parser.parse_args()
+    place, name = os.path.split(os.path.abspath(options.socket))
+    directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(FileNotFoundError):  # left by one that was killed; the starter holds a lock
+        os.unlink(name, dir_fd=directory)
+    zygote = Zygote(directory, name, options.lease)
+    if os.fork() != 0:
+        os._exit(0)  # the starter waits for exactly this: somebody listens
+    os.setsid()
+    syscalls.set_name("aether-zygote")
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays shared: a collection in a shim would touch, and so copy, all of it
+    zygote.run()
+    zygote.remove_socket()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The registry as an MCP server: tools/list and tools/call on the SDK's low-level `Server`, for both eras.
+
+Who is calling is a context variable that the transport sets: a credential, looked up again for every call,
+so that a revoked token stops at once. Errors a model can mend are tool results; a crash shows one line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel
+
+from aetherd import __version__
+from aetherd.core.errors import AetherError, Internal
+from aetherd.operations.catalog import schema_of, tool_name
+from aetherd.operations.house import House
+from aetherd.operations.operation import Call, Effect, Operation, Rule
+from aetherd_mcp.names import operation_name
+from aetherd_mcp.toolsets import shown
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0  # progress to a caller that waits longer, so that its clock starts anew
+INSTRUCTIONS = (
+    "aetherd hosts agents and gives them memory, messages, files, processes and a person to ask. "
+    "Recall before you start, remember what others should know, look into your inbox between steps. "
+    "Tools not listed are found with aether_tool_search and run with aether_tool_call."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a transport knows of its peer."""
+
+    token: str
+    door: int | None = None  # the process whose own socket it came through
+
+
+credential: ContextVar[Credential | None] = ContextVar("aetherd_mcp_credential", default=None)
+
+
+class _Server(Server[Any]):
+    """The SDK's server, which tells 2025-era clients that the list of tools may change."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        return super().create_initialization_options(
+            notification_options or NotificationOptions(tools_changed=True), experimental_capabilities, extensions
+        )
+
+
+class ToolServer:
+    """Operations as tools."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._tools = {op.name: _tool(op) for op in house.registry}
+        self._lists: dict[tuple[frozenset[str], str, bool], types.ListToolsResult] = {}
+        self.bus = InMemorySubscriptionBus()
+        self.server: Server[Any] = _Server(
+            "aetherd",
+            version=__version__,
+            title="aetherd",
+            instructions=INSTRUCTIONS,
+            on_list_tools=self._list,
+            on_call_tool=self._call,
+            on_subscriptions_listen=ListenHandler(self.bus),
+            get_tool_input_schema=self._schema,
+        )
+
+    async def caller(self) -> Call:
+        """Return who is calling now; raises `Unauthenticated`."""
+        found = credential.get()
+        if found is None:
+            raise MCPError(types.INVALID_REQUEST, "no credential came with this connection")
+        return await self._house.authenticate(found.token, "mcp", door=found.door)
+
+    def _schema(self, name: str) -> Mapping[str, Any] | None:
+        tool = self._tools.get(operation_name(name))
+        return tool.input_schema if tool is not None else None
+
+    async def _list(
+        self, ctx: ServerRequestContext[Any], params: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        try:
+            call = await self.caller()
+        except AetherError as exc:
+            raise MCPError(types.INVALID_REQUEST, exc.message, exc.body()["error"]) from exc
+        return self.tools_for(call)
+
+    def tools_for(self, call: Call) -> types.ListToolsResult:
+        """Return the menu of a caller, in a fixed order; equal rights get the very same object."""
+        key = (call.scopes, call.toolset, call.agent is not None)
+        found = self._lists.get(key)
+        if found is None:
+            on_menu = shown(call.toolset)
+            found = types.ListToolsResult(
+                tools=[
+                    self._tools[op.name]
+                    for op in sorted(self._house.registry, key=lambda op: op.name)
+                    if on_menu(op)
+                    and call.has(op.scope)
+                    and not (op.access is Rule.PEOPLE and call.agent is not None)
+                ]
+            )
+            if len(self._lists) > 1000:
+                self._lists.clear()
+            self._lists[key] = found
+        return found
+
+    async def _call(self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams) -> types.CallToolResult:
+        async def progress(done: float, total: float | None, text: str | None) -> None:
+            nonlocal beats
+            beats = max(beats + 1, done)
+            await ctx.session.report_progress(beats, total, text)
+
+        beats = 0.0
+        name = operation_name(params.name)
+        try:
+            call = replace(await self.caller(), progress=progress)
+            async with anyio.create_task_group() as group:
+                group.start_soon(_heartbeat, progress)
+                value = await self._run(name, params.arguments or {}, call)
+                group.cancel_scope.cancel()
+        except BaseExceptionGroup as errors:
+            return _failure(_only(errors), name)
+        except Exception as exc:
+            return _failure(exc, name)
+        return _success(value)
+
+    async def _run(self, name: str, arguments: dict[str, Any], call: Call) -> BaseModel:
+        result = await self._house.dispatcher.invoke(name, arguments, call)
+        if isinstance(result, BaseModel):
+            return result
+        last: BaseModel | None = None
+        async with aclosing(_generator(result)) as items:
+            async for item in items:
+                last = item
+        assert last is not None, f"{name} streamed nothing"
+        return last
+
+
+async def _generator(items: AsyncIterator[BaseModel]) -> AsyncIterator[BaseModel]:
+    async for item in items:
+        yield item
+
+
+async def _heartbeat(progress: Any) -> None:
+    while True:
+        await anyio.sleep(HEARTBEAT_S)
+        await progress(0, None, "still working")
+
+
+def _tool(op: Operation) -> types.Tool:
+    return types.Tool(
+        name=tool_name(op.name),
+        title=op.name,
+        description=op.doc,
+        input_schema=schema_of(op.input, "validation"),
+        output_schema=schema_of(op.output, "serialization"),
+        annotations=types.ToolAnnotations(
+            title=op.name,
+            read_only_hint=op.effect is Effect.READ,
+            destructive_hint=op.effect is Effect.DESTROY,
+            idempotent_hint=op.effect is Effect.READ,
+            open_world_hint=False,
+        ),
+    )
+
+
+def _success(value: BaseModel) -> types.CallToolResult:
+    text = value.model_dump_json()
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)], structured_content=json.loads(text)
+    )
+
+
+def _failure(exc: BaseException, name: str) -> types.CallToolResult:
+    if isinstance(exc, MCPError) or not isinstance(exc, Exception):
+        raise exc
+    if not isinstance(exc, AetherError):
+        logger.error("tool %s failed", name, exc_info=exc)
+        exc = Internal(f"{name} failed inside aetherd; its log says why")
+    body = exc.body()["error"]
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=json.dumps(body, default=str))],
+        structured_content={"error": json.loads(json.dumps(body, default=str))},
+        is_error=True,
+    )
+
+
+def _only(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = errors.exceptions[0]
+    return _only(first) if isinstance(first, BaseExceptionGroup) else first
