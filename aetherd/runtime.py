@@ -4,8 +4,8 @@ An adapter is pure translation. It never starts a process, opens a socket or tou
 process room does, through the shim. So a decoder can be restored after the daemon was killed: the room
 commits its events, the output offset and `Decoder.state()` in one transaction and goes on from there.
 
-Lifecycle of one incarnation: `launch` -> files written, shim forked -> `first_input` sent once ->
-`decode` per complete output line -> `judge` when it has exited.
+Lifecycle of one incarnation: `launch` -> files written, shim forked -> inputs, each encoded and sent once ->
+`decode` per complete output line -> `rest` and `judge` when it has exited.
 """
 
 from __future__ import annotations
@@ -301,6 +301,10 @@ class Decoder(Protocol):
         """Return bytes that ask for a clean end, or None when closing the input is enough."""
         ...
 
+    def rest(self) -> Iterable[Output]:
+        """Return what a hard exit left open: a text that was cut off, prompts nobody can answer any more."""
+        ...
+
     def judge(self, ended: Ended) -> Verdict:
         """Say what the exit means, from what was decoded and how it ended."""
         ...
@@ -339,6 +343,6 @@ class Runtime(Protocol):
         """Return a fresh decoder, or one restored from `Decoder.state()`."""
         ...
 
-    def first_input(self, spawn: Spawn) -> tuple[Say, ...]:
-        """Return what to say first (normally the goal), empty when argv carries it or when resuming."""
+    def ended_in(self, spawn: Spawn, since: float) -> str | None:
+        """Return the conversation a TUI started at `since` (Unix time) ended in, when that is another one."""
         ...

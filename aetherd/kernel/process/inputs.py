@@ -44,6 +44,7 @@ class Sender:
         await self._settle(shim, inc)
         while True:
             self._wake = anyio.Event()
+            self._s.row = await self._w.read_row(self._s.pid)
             for item in await self._w.store.read(lambda session: _waiting(session, self._s.pid)):
                 if self._due(item, inc):
                     async with self._order:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from pathlib import Path
@@ -94,7 +93,3 @@ def write_beneath(root: Path, relative: Path, content: str, mode: int, uid: int 
         for handle in handles:
             os.close(handle)
 
-
-def decoded(text: str) -> list[str]:
-    """Return a JSON list of texts."""
-    return [str(item) for item in json.loads(text)]

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ from aetherd.shim.client import (
     alive,
     boot_id,
     open_shim,
+    read_output,
     read_stderr,
 )
 from aetherd.shim.client import Output as Chunk
@@ -116,12 +118,12 @@ class Supervisor:
         shim, spawn, decoder = found
         self.launched.set()
         try:
-            ended = await self._attend(shim, spawn, decoder)
+            ended = await self._attend(shim, decoder)
         except ShimGone as exc:
             return await self._lost(str(exc))
         finally:
             await shim.aclose()
-        return await self._after(ended, decoder)
+        return await self._after(ended, spawn, decoder)
 
     # Finding and launching ---------------------------------------------------------------------------
 
@@ -258,14 +260,14 @@ class Supervisor:
         text = str(exc)
         await self._close_incarnation(None, None)
         if mode == "tui":
-            await self._w.roll_back(self, f"its terminal could not be opened: {text}")
+            await self._roll_back(f"its terminal could not be opened: {text}")
             return
         self.failure = exc if isinstance(exc, AetherError) else Unavailable(text, pid=self.pid)
         await self._end(Verdict("failed", text), None, None)
 
     # Attending ---------------------------------------------------------------------------------------
 
-    async def _attend(self, shim: Shim | Remains, spawn: Spawn, decoder: Decoder) -> Exit:
+    async def _attend(self, shim: Shim | Remains, decoder: Decoder) -> Exit:
         """Read until the exit; meanwhile tell it what is queued and work off a wanted change of mode."""
         inc = self.incarnation
         assert inc is not None
@@ -277,6 +279,8 @@ class Supervisor:
             if isinstance(shim, Shim):
                 group.start_soon(self.sender.serve, shim, inc, decoder)
                 group.start_soon(self._change_mode, shim, inc, decoder)
+                if structured:
+                    group.start_soon(self._retire, shim, inc, decoder)
             rest = b""
             while True:
                 item = await shim.read()
@@ -286,8 +290,8 @@ class Supervisor:
                     await self._blocked(item)
                 else:
                     break
-            if rest:  # a last line without its newline
-                await self._commit(decoder, list(decoder.decode(rest)), inc.offset + len(rest))
+            last = [*(decoder.decode(rest) if rest else ()), *decoder.rest()]  # a line without its newline, too
+            await self._commit(decoder, last, inc.offset + len(rest))
             group.cancel_scope.cancel()
         return item
 
@@ -360,8 +364,11 @@ class Supervisor:
 
     async def _change_mode(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
         """When another mode is wanted, end this incarnation politely; what follows is launched after its exit."""
-        while self.row.want == inc.mode or not self._w.can_change_mode(self.row):
+        while True:
             event = self._mode_changed = anyio.Event()
+            self.row = await self._w.read_row(self.pid)  # another room changes what is wanted
+            if self.row.want != inc.mode and self._w.can_change_mode(self.row):
+                break
             await event.wait()
         if inc.mode == "headless":
             if self.row.turn:
@@ -379,6 +386,33 @@ class Supervisor:
         await anyio.sleep(TERM_S)
         await self._signal_main(signal.SIGKILL)
 
+    async def _retire(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
+        """End a run that is done and that nobody has told anything for a while."""
+        idle = self._w.settings.idle_exit_s
+        while idle:
+            row, changed = self.row, self.changed
+            resting = row.started_at is not None and not row.turn and row.outcome != "running"
+            with anyio.move_on_after(idle if resting else None) as scope:
+                await changed.wait()
+            if scope.cancelled_caught and self.row.want == inc.mode and not self.row.turn:
+                await self.sender.close(shim, inc, decoder)
+                await anyio.sleep(DRAIN_S)
+                await self._signal_main(signal.SIGTERM)
+
+    async def _follow(self, spawn: Spawn, since: float) -> None:
+        """A person may have changed the conversation in the TUI: go on in the one they left."""
+        adapter = self._w.adapter(self.row.runtime)
+        moved = await anyio.to_thread.run_sync(adapter.ended_in, spawn, since)
+        if moved is None:
+            return
+
+        def work(tx: Tx) -> None:
+            row = self._w.record.row(tx, self.pid)
+            row.session = moved
+            tx.session.add(row)
+
+        await self._w.store.write(work)
+
     async def _step(self, step: str) -> None:
         def work(tx: Tx) -> None:
             row = self._w.record.row(tx, self.pid)
@@ -386,6 +420,20 @@ class Supervisor:
             self.row = row
 
         await self._w.store.write(work)
+        self.notice()
+
+    async def _roll_back(self, why: str) -> None:
+        """End a hand-over that ended by itself: the agent goes on headless."""
+
+        def work(tx: Tx) -> ProcessRow:
+            row = self._w.record.row(tx, self.pid)
+            row.want = "headless"
+            tx.session.add(row)
+            for hook in self._w.roll_back_hooks:
+                hook(tx, self.pid, why)
+            return row
+
+        self.row = await self._w.store.write(work)
         self.notice()
 
     async def _signal_main(self, number: signal.Signals) -> None:
@@ -406,24 +454,27 @@ class Supervisor:
 
     # Ending ------------------------------------------------------------------------------------------
 
-    async def _after(self, exit: Exit, decoder: Decoder) -> bool:
+    async def _after(self, exit: Exit, spawn: Spawn, decoder: Decoder) -> bool:
         """Decide what an exit means: the next incarnation of a hand-over, or the end."""
         inc = self.incarnation
         assert inc is not None
         mode = inc.mode
-        lived = self._w.clock.now().timestamp() - _seconds(inc.started_at)
+        since = datetime.fromisoformat(inc.started_at).timestamp()
+        lived = self._w.clock.now().timestamp() - since
+        if mode == "tui":
+            await self._follow(spawn, since)
         await self._close_incarnation(exit.code, exit.signal)
         self.row = await self._w.read_row(self.pid)
-        stderr = await anyio.to_thread.run_sync(read_stderr, self._w.shim_dir(self.pid, inc.number), 4096)
+        stderr = await anyio.to_thread.run_sync(_last_words, self._w.shim_dir(self.pid, inc.number), inc.stdio)
         ended = Ended(exit.code, exit.signal, stderr.decode("utf-8", "replace"), self.row.ended_by is not None)
         if self.row.ended_by is None and self._w.can_change_mode(self.row):
-            if self.row.want != mode:
-                return True
+            if self.row.want != mode or (mode == "headless" and self.row.step is not None):
+                return True  # the hand-over goes on, or was called off after its incarnation had ended
             if mode == "tui":
                 why = "its terminal was closed"
                 if lived < QUICK_S and (exit.code or exit.signal):
                     why = f"its terminal did not open: {ended.stderr.strip()[-200:] or f'exit {exit.code}'}"
-                await self._w.roll_back(self, why)
+                await self._roll_back(why)
                 return True
         verdict = decoder.judge(ended)
         if self.row.ended_by is not None and verdict.outcome != "completed":
@@ -477,7 +528,12 @@ class Supervisor:
         await self._w.closed(self.row)
 
 
-def _seconds(moment: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(moment).timestamp()
+def _last_words(directory: Path, stdio: str) -> bytes:
+    """Return the last 4 KB of standard error, or of a terminal's screen."""
+    if stdio == "pipes":
+        return read_stderr(directory, 4096)
+    try:
+        _, _, _, end = read_output(directory, 0, 1)
+        return read_output(directory, max(0, end - 4096), 4096)[1]
+    except OSError:
+        return b""

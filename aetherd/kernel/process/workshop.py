@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -14,11 +15,9 @@ from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
 from aetherd.kernel.process.host import Host, relay_command
-from aetherd.kernel.process.launch import decoded
 from aetherd.kernel.process.ports import Approvals
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import State
-from aetherd.kernel.process.supervisor import Supervisor
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Vault
 from aetherd.operations.doors import Doors
@@ -87,7 +86,7 @@ class Workshop:
             agent=row.agent,
             name=row.name,
             goal=row.goal,
-            argv=tuple(decoded(row.argv)),
+            argv=tuple(json.loads(row.argv)),
             home=place / "home",
             config=place / "runtime",
             cwd=Path(row.cwd),
@@ -116,20 +115,6 @@ class Workshop:
             assert row.pid is not None
             for hook in self.step_hooks:
                 hook(tx, row.pid, step)
-
-    async def roll_back(self, supervisor: Supervisor, why: str) -> None:
-        """End a hand-over that ended by itself: the agent goes on headless."""
-
-        def work(tx: Tx) -> ProcessRow:
-            row = self.record.row(tx, supervisor.pid)
-            row.want = "headless"
-            tx.session.add(row)
-            for hook in self.roll_back_hooks:
-                hook(tx, supervisor.pid, why)
-            return row
-
-        supervisor.row = await self.store.write(work)
-        supervisor.notice()
 
     async def read_row(self, pid: int) -> ProcessRow:
         """Return the row as it is committed."""
