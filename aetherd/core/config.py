@@ -34,7 +34,9 @@ class Settings(BaseSettings):
         default=20, ge=0, le=60, description="how long a call waits for a person before it answers pending_approval"
     )
     approval_ttl_s: float = Field(default=86_400, gt=0, description="after this an undecided approval expires")
-    control_ttl_s: float = Field(default=600, gt=0, description="a takeover lease lives this long without a sign of its holder")
+    control_ttl_s: float = Field(
+        default=600, gt=0, description="a takeover lease lives this long without a sign of its holder"
+    )
     idle_exit_s: float = Field(
         default=1800, ge=0, description="a run that finished its goal ends after this idle time; 0 keeps it for ever"
     )

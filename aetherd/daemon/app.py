@@ -66,12 +66,11 @@ async def serve(settings: Settings) -> None:
     kernel = Kernel(settings, ROOMS, runtimes(settings))
     async with kernel.running() as house:
         # Imported only now: agents are looked after already while a second of imports goes by.
+        from aetherd.web.app import Web
+        from aetherd.web.server import Server, bind_tcp, bind_unix
         from aetherd_mcp.http import McpHttp
         from aetherd_mcp.server import ToolServer
         from aetherd_mcp.sockets import Sockets
-
-        from aetherd.web.app import Web
-        from aetherd.web.server import Server, bind_tcp, bind_unix
 
         house.static = STATIC if (STATIC / "index.html").exists() else None
         tools = ToolServer(house)
@@ -133,7 +132,9 @@ def only_one(path: Path) -> Iterator[None]:
                 raise
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise Conflict(f"another aetherd (os pid {holder}) runs on {path.parents[1]}; `aetherctl down` ends it") from exc
+            raise Conflict(
+                f"another aetherd (os pid {holder}) runs on {path.parents[1]}; `aetherctl down` ends it"
+            ) from exc
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

@@ -12,10 +12,11 @@ from typing import Any, get_type_hints
 from aetherd import __version__
 from aetherd.core.clock import Clock, SystemClock
 from aetherd.core.config import Settings
+from aetherd.daemon.discovery import relay
 from aetherd.events import EventLog, Hub
 from aetherd.operations.catalog import catalog
 from aetherd.operations.dispatch import Authorise, Dispatcher, Guard, validate
-from aetherd.operations.doors import Doors
+from aetherd.operations.doors import Doors, Relay
 from aetherd.operations.house import House
 from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Owner, operations_of
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 # The onion, outermost first. A room offers "guards.<slot>"; an empty slot is passed through.
 GUARDS = ("audit", "scope", "validate", "subject", "quota", "approve")
+
+
+# Closed to everybody else; agents are bound through what they must pass (kernel/process/host.py).
+HOME = {"": 0o700, "run": 0o711, "secrets": 0o700, "agents": 0o711, "shim": 0o700, "log": 0o700}
 
 
 class Runtimes(dict[str, Runtime]):
@@ -69,6 +74,7 @@ class Kernel:
             Registry: self.registry,
             Dispatcher: self.dispatcher,
             Doors: self.doors,
+            Relay: relay(),
             Lifecycle: self.lifecycle,
             Runtimes: Runtimes(runtimes),
         }
@@ -79,7 +85,7 @@ class Kernel:
 
     def _build(self, service: type) -> Any:
         """Construct a room: infrastructure by type, neighbours by parameter name, checked against their port."""
-        hints = get_type_hints(service.__init__)
+        hints = get_type_hints(vars(service)["__init__"])
         arguments = {}
         for name in list(inspect.signature(service).parameters):
             kind = hints[name]
@@ -168,7 +174,9 @@ class Kernel:
 
     def health(self) -> dict[str, Any]:
         """Return every room's own word on how it is."""
-        found = {"store": {"ok": self.store.healthy, "detail": "" if self.store.healthy else "locked by another program"}}
+        found = {
+            "store": {"ok": self.store.healthy, "detail": "" if self.store.healthy else "locked by another program"}
+        }
         for name, service in self.rooms.items():
             if hasattr(service, "health"):
                 found[name] = service.health()
@@ -185,7 +193,14 @@ class Kernel:
 
 def make_home(settings: Settings) -> None:
     """Make the directories of the home, closed to everybody else."""
-    for name, mode in (("", 0o700), ("run", 0o711), ("secrets", 0o700), ("agents", 0o711), ("shim", 0o700), ("log", 0o700)):
+    for name, mode in (
+        ("", 0o700),
+        ("run", 0o711),
+        ("secrets", 0o700),
+        ("agents", 0o711),
+        ("shim", 0o700),
+        ("log", 0o700),
+    ):
         place = settings.home / name
         place.mkdir(mode=mode, parents=True, exist_ok=True)
         place.chmod(mode)

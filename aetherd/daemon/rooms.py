@@ -6,9 +6,14 @@ from aetherd.kernel.agent import AgentService
 from aetherd.kernel.approval import ApprovalService
 from aetherd.kernel.audit import AuditService
 from aetherd.kernel.control import ControlService
+from aetherd.kernel.fs import FsService
+from aetherd.kernel.memory import MemoryService
+from aetherd.kernel.message import MessageService
 from aetherd.kernel.process import ProcessService
 from aetherd.kernel.system import SystemService
+from aetherd.kernel.terminal import TerminalService
 from aetherd.kernel.token import TokenService
+from aetherd.kernel.tool import ToolService
 
 ROOMS: tuple[type, ...] = (
     AuditService,
@@ -17,5 +22,10 @@ ROOMS: tuple[type, ...] = (
     ApprovalService,
     ProcessService,
     ControlService,
+    FsService,
+    TerminalService,
+    MemoryService,
+    MessageService,
     SystemService,
+    ToolService,
 )

@@ -77,9 +77,7 @@ class EventLog:
             (event.type, event.pid, event.agent, origin.user, origin.org, body),
         )
         assert cursor.lastrowid is not None
-        return Logged(
-            cursor.lastrowid, event.type, event.pid, event.agent, origin.user, origin.org, body, event
-        )
+        return Logged(cursor.lastrowid, event.type, event.pid, event.agent, origin.user, origin.org, body, event)
 
     @staticmethod
     def page(
@@ -111,8 +109,10 @@ class EventLog:
     @staticmethod
     def bounds(session: Session) -> tuple[int, int]:
         """Return the oldest and the newest id; (1, 0) when empty. Ids are never reused."""
-        row = session.connection().execute(
-            text("SELECT (SELECT min(id) FROM event), (SELECT seq FROM sqlite_sequence WHERE name = 'event')")
-        ).one()
+        row = (
+            session.connection()
+            .execute(text("SELECT (SELECT min(id) FROM event), (SELECT seq FROM sqlite_sequence WHERE name = 'event')"))
+            .one()
+        )
         newest = int(row[1] or 0)
         return int(row[0] or newest + 1), newest

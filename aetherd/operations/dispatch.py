@@ -118,5 +118,6 @@ async def validate(invocation: Invocation, proceed: Proceed) -> Any:
         errors = exc.errors(include_url=False, include_input=False, include_context=False)
         first = errors[0]
         where = ".".join(str(part) for part in first["loc"]) or "input"
-        raise Invalid(f"{op.name}: {where}: {first['msg'].lower()}", errors=errors) from exc
+        said = first["msg"].lower().removeprefix("value error, ")
+        raise Invalid(f"{op.name}: {where}: {said}", errors=errors) from exc
     return await proceed()

@@ -16,6 +16,14 @@ class Doorway:
     uid: int | None  # who besides the daemon may connect
 
 
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """How a runtime that speaks MCP over stdio is brought to its door."""
+
+    command: tuple[str, ...]
+    needs: tuple[Path, ...]  # what an agent of another uid must be able to read for it
+
+
 Serve = Callable[[Doorway], Awaitable[None]]
 Shut = Callable[[int], Awaitable[None]]
 

@@ -128,5 +128,3 @@ class House:
     static: Path | None = None  # the built console
     stop: Callable[[], None] = lambda: None  # ask the daemon to end
     ready: bool = False
-
-

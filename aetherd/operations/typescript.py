@@ -39,7 +39,7 @@ class Declarations:
     def add(self, room: str, name: str, schema: Schema, *, input: bool = False) -> None:
         """Collect a schema and everything it refers to."""
         defs = schema.get("$defs", {})
-        for each, definition in ((name, schema), *defs.items()):
+        for each, definition in ((name, _resolved(schema)), *defs.items()):
             shape = _shape(each, definition, defs)
             self._found.setdefault(each, {})[(room, shape)] = None
             self._schemas[(each, shape)] = {**definition, "$defs": defs}
@@ -60,7 +60,7 @@ class Declarations:
     def reference(self, room: str, name: str, schema: Schema) -> str:
         """Return the TypeScript name of a schema, or of one of its definitions."""
         defs = schema.get("$defs", {})
-        return self.name(room, name, _shape(name, defs.get(name, schema), defs))
+        return self.name(room, name, _shape(name, defs.get(name, _resolved(schema)), defs))
 
     def __iter__(self) -> Iterator[tuple[str, str, Schema]]:
         """Yield (TypeScript name, room, schema) once per name, sorted."""
@@ -95,7 +95,16 @@ class Names:
 
 
 def _body(schema: Schema) -> str:
-    return json.dumps({k: v for k, v in schema.items() if k not in ("$defs", "title")}, sort_keys=True)
+    kept = {k: v for k, v in _resolved(schema).items() if k not in ("$defs", "title")}
+    return json.dumps(kept, sort_keys=True)
+
+
+def _resolved(schema: Schema) -> Schema:
+    """Return what a recursive model's schema, which is only a reference, refers to."""
+    if "$ref" in schema and "$defs" in schema:
+        definition: Schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        return {**definition, "$defs": schema["$defs"]}
+    return schema
 
 
 def _shape(name: str, schema: Schema, defs: dict[str, Schema]) -> str:
@@ -201,8 +210,7 @@ def _types(catalog: dict[str, Any]) -> Iterator[str]:
         gives = declarations.reference(op["room"], names.of(op, "output"), op["output"])
         effect, streams = json.dumps(op["effect"]), json.dumps(bool(op["streams"]))
         yield (
-            f"  {json.dumps(op['name'])}: "
-            f"{{ input: {takes}; output: {gives}; effect: {effect}; streams: {streams} }};"
+            f"  {json.dumps(op['name'])}: {{ input: {takes}; output: {gives}; effect: {effect}; streams: {streams} }};"
         )
     yield "}\n"
     yield "export type OperationName = keyof Operations;\n"
@@ -280,7 +288,9 @@ import type { ErrorCode, OperationName, Operations } from "./types";
 type Input<N extends OperationName> = Operations[N]["input"];
 type Output<N extends OperationName> = Operations[N]["output"];
 type Arguments<N extends OperationName> =
-  Record<string, never> extends Input<N> ? [input?: Input<N>, options?: CallOptions] : [input: Input<N>, options?: CallOptions];
+  Record<string, never> extends Input<N>
+    ? [input?: Input<N>, options?: CallOptions]
+    : [input: Input<N>, options?: CallOptions];
 
 export interface CallOptions {
   signal?: AbortSignal;
@@ -292,6 +302,12 @@ export const connection = {
   headers: {} as Record<string, string>,
   onUnauthenticated: (): void => {},
 };
+
+interface Failure {
+  code: ErrorCode;
+  message: string;
+  data?: Record<string, unknown>;
+}
 
 /** A refused or failed call; `unreachable` means that no answer came. */
 export class AetherError extends Error {
@@ -322,10 +338,7 @@ async function post(name: string, input: unknown, accept: string, signal?: Abort
   }
   if (response.ok) return response;
   if (response.status === 401) connection.onUnauthenticated();
-  const body = (await response.json().catch(() => null)) as {
-    error?: { code: ErrorCode; message: string; data?: Record<string, unknown> };
-  } | null;
-  const error = body?.error;
+  const error = ((await response.json().catch(() => null)) as { error?: Failure } | null)?.error;
   throw new AetherError(
     error?.code ?? "internal",
     error?.message ?? `HTTP ${response.status}`,
@@ -335,7 +348,10 @@ async function post(name: string, input: unknown, accept: string, signal?: Abort
 }
 
 /** Run one operation. */
-export async function call<N extends OperationName>(name: N, ...[input, options]: Arguments<N>): Promise<Output<N>> {
+export async function call<N extends OperationName>(
+  name: N,
+  ...[input, options]: Arguments<N>
+): Promise<Output<N>> {
   const response = await post(name, input, "application/json", options?.signal);
   return (await response.json()) as Output<N>;
 }
@@ -356,9 +372,9 @@ export async function* stream<N extends OperationName>(
     rest = blocks.pop() ?? "";
     for (const block of blocks) {
       const fields = block.split("\\n");
-      const data = fields.filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart()).join("\\n");
-      if (!data) continue;
-      const body = JSON.parse(data) as Output<N> & { error?: { code: ErrorCode; message: string; data?: Record<string, unknown> } };
+      const data = fields.filter((line) => line.startsWith("data:")).map((line) => line.slice(5));
+      if (!data.length) continue;
+      const body = JSON.parse(data.join("\\n")) as Output<N> & { error?: Failure };
       if (fields.includes("event: error") && body.error)
         throw new AetherError(body.error.code, body.error.message, body.error.data);
       yield body;

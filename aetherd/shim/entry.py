@@ -81,4 +81,5 @@ def _run(request: dict[str, Any], ready: int) -> None:
         os.write(ready, json.dumps(shim.started).encode())
     os.close(ready)
     shim.run()
-    os.unlink("s", dir_fd=directory)
+    with contextlib.suppress(FileNotFoundError):  # removed with its directory
+        os.unlink("s", dir_fd=directory)

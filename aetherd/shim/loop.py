@@ -15,9 +15,9 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._masks: dict[int, int] = {}
-        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._handlers: dict[int, Callable[[int], object]] = {}
 
-    def want(self, descriptor: int, mask: int, handler: Callable[[int], None] | None = None) -> None:
+    def want(self, descriptor: int, mask: int, handler: Callable[[int], object] | None = None) -> None:
         """Wait for these events; the first call for a descriptor names its handler.
 
         With no events the descriptor leaves the epoll, which would tell of a hang-up for ever.

@@ -86,8 +86,6 @@ class Shim:
             self.loop.want(self.child.stderr, IN, self._on_errors)
         self._watch()
 
-    # The loop ------------------------------------------------------------------------------------------
-
     def run(self) -> None:
         """Serve until the process ended, its exit is on disk, and the clients know or had their time."""
         while True:
@@ -117,10 +115,19 @@ class Shim:
         if self.exit is None:
             if (self.output_open or self.errors_open) and now < self.give_up:
                 return False
-            if self.retry_at or not self._record_exit():
+            self._read_last_words()
+            if self.held or self.retry_at or not self._record_exit():
                 return False
         served = all(client.exit_sent and not client.pending for client in self.peers.values())
         return served or now >= self.give_up
+
+    def _read_last_words(self) -> None:
+        """Read what the process left in its pipes, also when a busy machine let the time for it pass."""
+        for _ in range(8):  # as much as a pipe holds: who still writes must not keep us here
+            if not self.output_open or not self._on_output(0):
+                break
+        if self.errors_open:
+            self._on_errors(0)
 
     def _watch(self) -> None:
         """Wait for exactly what the process's streams can do for us now."""
@@ -139,8 +146,6 @@ class Shim:
             else:
                 self.loop.close(self.child.stdin)
                 self.child.stdin = -1
-
-    # Output --------------------------------------------------------------------------------------------
 
     def _room(self) -> int:
         """Return how many bytes of output may be read now."""
@@ -168,10 +173,15 @@ class Shim:
         self.stdin.write()
         self._watch()
 
-    def _on_output(self, mask: int) -> None:
-        """Read all there is, up to one chunk: a terminal gives at most 4 KB at once."""
+    def _on_output(self, mask: int) -> int:
+        """Read all there is, up to one chunk (a terminal gives at most 4 KB at once); return how much."""
         room = self._room()
-        view, size, ended = self.tail.view, 0, room <= 0 and mask & HANGUP
+        if room <= 0:
+            # What is unread stays unread. Only a terminal without a user must leave the epoll for a while.
+            if self.pty and mask & HANGUP and self.status is None:
+                self._output_ended()
+            return 0
+        view, size, ended = self.tail.view, 0, False
         self.tail.offset = frames.FOREVER
         while size < room:
             try:
@@ -188,6 +198,7 @@ class Shim:
             self._store(size)
         if ended:
             self._output_ended()
+        return size
 
     def _output_ended(self) -> None:
         if self.pty and self.status is None:
@@ -227,9 +238,10 @@ class Shim:
         self._balance()
 
     def _balance(self) -> None:
-        """Block or unblock the process by what is not acknowledged; tell the clients of a change."""
+        """Block or unblock the process by what is not acknowledged or stored; tell clients of a change."""
         unacked = self.output.end - self.acked
         full = not self.pty and unacked >= (self.cap * 3 // 4 if self.blocked else self.cap)
+        full = full or self.held > 0
         if full != self.blocked:
             self.blocked = full
             for client in tuple(self.peers.values()):
@@ -242,21 +254,9 @@ class Shim:
 
     def _on_errors(self, mask: int) -> None:
         assert self.errors is not None
-        try:
-            data = os.read(self.child.stderr, frames.CHUNK)
-        except BlockingIOError:
-            return
-        if not data:
+        if not self.errors.take_from(self.child.stderr, self.stderr_ring):
             self.loop.close(self.child.stderr)
             self.errors_open = False
-            return
-        try:
-            self.errors.append(data)
-        except OSError:
-            self.errors.make_room()  # standard error never blocks the process: on a full disk it has a gap
-        self.errors.ring(self.stderr_ring)
-
-    # Clients -------------------------------------------------------------------------------------------
 
     def _on_connection(self, mask: int) -> None:
         sock = peer.accept(self.listener)
@@ -276,16 +276,17 @@ class Shim:
         self._flush(client)
 
     def _hello(self) -> dict[str, Any]:
+        more = {"stdin_open": self.stdin.open, "exit": self.exit}
+        return {**self.started, **self._counters(), **more}
+
+    def _counters(self) -> dict[str, Any]:
         return {
-            **self.started,
             "first_offset": self.output.first,
             "end_offset": self.output.end,
             "stderr_end": self.errors.end if self.errors else 0,
             "last_input": self.stdin.last,
-            "stdin_open": self.stdin.open,
             "rows": self.rows,
             "cols": self.cols,
-            "exit": self.exit,
         }
 
     def _on_peer(self, client: Peer, mask: int) -> None:
@@ -351,8 +352,6 @@ class Shim:
         if client.limit is not None:
             self._watch()
 
-    # The end -------------------------------------------------------------------------------------------
-
     def _on_child(self, mask: int) -> None:
         """Collect every child that ended: the process itself, and orphans of its that became ours."""
         with contextlib.suppress(BlockingIOError):
@@ -377,18 +376,14 @@ class Shim:
         record = {
             "code": os.WEXITSTATUS(self.status) if os.WIFEXITED(self.status) else None,
             "signal": os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None,
-            "end_offset": self.output.end,
-            "first_offset": self.output.first,
-            "stderr_end": self.errors.end if self.errors else 0,
-            "last_input": self.stdin.last,
-            "rows": self.rows,
-            "cols": self.cols,
             "at": time.time(),
+            **self._counters(),
         }
         try:
-            if not self.pty:
-                os.fdatasync(self.output.descriptor)
-            write_json(self.directory, "exit.json", record, durable=True)
+            with contextlib.suppress(FileNotFoundError):  # the directory was removed: nobody wants the record
+                if not self.pty:
+                    os.fdatasync(self.output.descriptor)
+                write_json(self.directory, "exit.json", record, durable=True)
         except OSError:  # a full disk: an exit without a record would be taken for a lost process
             self.retry_at = time.monotonic() + RETRY
             return False
@@ -397,6 +392,7 @@ class Shim:
         self.retry_at = 0.0
         if self.output_open:  # somebody else still holds it; what they write now is in no record
             self.loop.want(self.child.stdout, 0)
+            self.output_open = False
         if self.errors_open:
             self.loop.want(self.child.stderr, 0)
         for client in tuple(self.peers.values()):

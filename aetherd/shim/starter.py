@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +76,7 @@ class Zygote:
         self._closed = False
 
     @classmethod
-    async def start(
-        cls, run_dir: Path, *, name: str, deadline: float = 5.0, lease: float = LEASE
-    ) -> "Zygote":
+    async def start(cls, run_dir: Path, *, name: str, deadline: float = 5.0, lease: float = LEASE) -> "Zygote":
         """Connect to the living zygote of this name in `run_dir` (0700), or start it.
 
         A zygote of other code or another interpreter counts as another name, so an upgrade gets a new one and
@@ -124,7 +121,7 @@ class Zygote:
         id = next(self._ids)
         answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         left = max(0.1, give_up - time.monotonic())
-        payload = json.dumps({**asdict(request), "id": id, "deadline": left * 0.9}).encode()
+        payload = _encoded(request, id, left * 0.9)
         if len(payload) > frames.TO_ZYGOTE:
             raise SpawnFailed("request", 0, f"{len(payload)} bytes of argv and environment are too many")
         assert line.transport is not None
@@ -157,9 +154,7 @@ class Zygote:
             give_up = time.monotonic() + deadline
             while time.monotonic() < give_up:
                 left = give_up - time.monotonic()
-                connection = await asyncio.to_thread(
-                    _connect_or_launch, self._run_dir, self._name, self._lease, left
-                )
+                connection = await asyncio.to_thread(_connect_or_launch, self._run_dir, self._name, self._lease, left)
                 line = await _greeted(connection, give_up)
                 if line is not None:
                     self._line = line
@@ -177,6 +172,16 @@ async def _greeted(connection: socket.socket, give_up: float) -> _Line | None:
         if not greeted:
             transport.abort()
     return line if greeted else None
+
+
+def _encoded(request: SpawnRequest, id: int, deadline: float) -> bytes:
+    """Return the payload of a SPAWN frame. A request may hold any mapping or sequence, JSON wants its own."""
+    fields: dict[str, Any] = {name: getattr(request, name) for name in SpawnRequest.__dataclass_fields__}
+    for name in ("argv", "cgroups"):
+        fields[name] = list(fields[name])
+    for name in ("env", "rlimits"):
+        fields[name] = dict(fields[name])
+    return json.dumps({**fields, "id": id, "deadline": deadline}).encode()
 
 
 def _spawned(fields: dict[str, Any]) -> Spawned:
@@ -223,13 +228,16 @@ def _connect_or_launch(run_dir: Path, name: str, lease: float, deadline: float) 
 
 def _connect(handle: int, name: str) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connection.setblocking(False)  # a zygote that accepts nobody must not hold this thread
     try:
         # A socket address holds 107 bytes; through the directory's descriptor any path will do.
         connection.connect(f"/proc/self/fd/{handle}/{name}.sock")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
-    connection.setblocking(False)
+    except OSError as error:
+        connection.close()
+        raise ShimError(f"the zygote accepts nobody: {error.strerror}") from None
     return connection
 
 
@@ -251,6 +259,4 @@ def _launch(run_dir: Path, name: str, lease: float, deadline: float) -> None:
             raise ShimError(f"the zygote did not start in {deadline:.1f} s") from None
         except subprocess.CalledProcessError as error:
             said = (run_dir / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
-            raise ShimError(
-                f"the zygote ended with {error.returncode}: {said[-1] if said else 'no text'}"
-            ) from None
+            raise ShimError(f"the zygote ended with {error.returncode}: {said[-1] if said else 'no text'}") from None

@@ -62,6 +62,22 @@ class OutputFile:
         self.drop((self.first + self.end) // 2, _ALIGN)
         return self.first > before
 
+    def take_from(self, descriptor: int, keep: int) -> bool:
+        """Append what a non-blocking descriptor has, as a ring of `keep` bytes; False at its end.
+
+        Never waits for space: on a full disk the ring has a gap.
+        """
+        try:
+            data = os.read(descriptor, _ALIGN)
+        except BlockingIOError:
+            return True
+        try:
+            self.append(data)
+        except OSError:
+            self.make_room()
+        self.ring(keep)
+        return bool(data)
+
     def read(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`, which must not be below `first`."""
         return os.pread(self.descriptor, min(size, self.end - offset), offset)

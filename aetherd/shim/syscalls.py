@@ -9,6 +9,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_prctl_text = _libc["prctl"]  # a second prototype of the same call
+_prctl_text.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 _libc.syscall.restype = ctypes.c_long
 
 MS_RDONLY: Final = 0x1
@@ -41,8 +43,7 @@ def punch_hole(descriptor: int, offset: int, size: int) -> None:
 
 def set_name(name: str) -> None:
     """Set the name that ps shows, at most 15 bytes."""
-    buffer = ctypes.create_string_buffer(name.encode())
-    _check(_libc.prctl(_PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0))
+    _check(_prctl_text(_PR_SET_NAME, name.encode(), 0, 0, 0))
 
 
 def become_subreaper() -> None:

@@ -27,7 +27,8 @@ class Trees:
 
     `root_name` names our groups and is the daemon's own, such as "aetherd-1a2b3c". `mechanism` forces one of
     MECHANISMS; without it the first that works is taken. Every method takes the `name` of a tree (letters,
-    digits, "-", "_", ".") and most its `marker`, the value of AETHER_PROCESS in its environment.
+    digits, "-", "_", ".") and most its `marker`, the value of AETHER_PROCESS in its environment. A marker is
+    looked for on the whole machine, so it must be unique there, not only for one daemon.
     """
 
     def __init__(self, root_name: str, *, mechanism: str | None = None) -> None:
@@ -142,9 +143,7 @@ class Trees:
         stopped: set[tuple[int, int]] = set()
         for _ in range(50):
             fresh = {
-                pid: start
-                for pid, start in self._outside(name, marker, group).items()
-                if (pid, start) not in stopped
+                pid: start for pid, start in self._outside(name, marker, group).items() if (pid, start) not in stopped
             }
             if not fresh:
                 return

@@ -163,9 +163,8 @@ class Zygote:
         for descriptor in self.births:
             os.close(descriptor)
         os.close(self.directory)
-        with open(os.devnull, "wb") as null:
-            os.dup2(null.fileno(), 1)
-            os.dup2(null.fileno(), 2)
+        os.dup2(0, 1)  # standard input is /dev/null, and open for both
+        os.dup2(0, 2)
 
     def _born(self, descriptor: int) -> None:
         """Pass the answer of a shim on; one that died without a word failed."""

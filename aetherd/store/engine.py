@@ -53,7 +53,12 @@ def open_readers(path: Path, size: int) -> Engine:
         return connection
 
     return create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=size, max_overflow=0, pool_reset_on_return="rollback"
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_reset_on_return="rollback",
     )
 
 
@@ -114,4 +119,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-

@@ -15,14 +15,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive
 
-from aetherd.core.errors import AetherError, Unavailable
+from aetherd.core.errors import AetherError
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call, Effect
 from aetherd.web.answers import MethodNotAllowed, crash, error_answer, json_answer
 from aetherd.web.auth import authenticate, only
 from aetherd.web.openapi import openapi
 from aetherd.web.reading import from_query, json_body
-from aetherd.web.streams import EventStream, Streams, gone
+from aetherd.web.streams import EventStream, Stopping, Streams, gone
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Api:
         with self._streams.held():
             await watched(receive, run)
         if not ended:
-            raise Unavailable("the daemon is stopping; ask again when it is back")
+            raise Stopping
         return last
 
     async def catalog(self, request: Request) -> Response:

@@ -50,7 +50,7 @@ class Web:
             redirect_slashes=False,
             default=nothing_here,
         )
-        self._inside = Boundary(self._route)
+        self._inside = Boundary(self._answer)
 
     @property
     def address(self) -> str:
@@ -65,12 +65,20 @@ class Web:
         """End every open stream and socket; call it on the event loop, before uvicorn waits for them."""
         self.streams.stop()
 
+    def finish(self) -> None:
+        """End the calls that still run a while after `stop`."""
+        self.streams.finish()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
             await self._inside(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.streams.calling():
+            await self._route(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

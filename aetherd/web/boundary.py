@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aetherd.core.errors import AetherError, Forbidden
 from aetherd.web.answers import BadRequest, Misdirected, TooLarge, crash, error_answer, refuse
+from aetherd.web.streams import Stopping
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +48,17 @@ class Boundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer why not."""
-        started = False
+        started = answered = ending = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
+            nonlocal started, answered
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 started = True
                 message["headers"] = with_ours(message.get("headers", ()))
             elif message["type"] == "websocket.accept":
                 started = True
+            elif message["type"] == "http.response.body":
+                answered = not message.get("more_body", False)
             await send(message)
 
         try:
@@ -67,13 +71,16 @@ class Boundary:
         except ClientDisconnect:
             return
         except AetherError as exc:
-            answer = error_answer(exc)
+            answer, ending = error_answer(exc), isinstance(exc, Stopping)
         except Exception:
             call = scope.get("aether.call")
             logger.exception("%s crashed", scope["path"][:200])
             answer = error_answer(crash(None if call is None else call.id))
         if not started:
             await refuse(answer, scope, receive, sending)
+        elif ending and scope["type"] == "http" and not answered:
+            with suppress(Exception):  # its length may be promised already; then the connection just ends
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def with_ours(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

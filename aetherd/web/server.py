@@ -18,6 +18,7 @@ from aetherd.core.errors import Unavailable
 from aetherd.web.app import Web
 
 HEAD_S = 10.0  # a request's line and headers arrive within this, or the connection is dropped
+CALLS_S = 2.0  # calls in flight get this long once the daemon ends
 SEND_BUFFER = 256 * 1024  # a frozen reader must not hide megabytes of events in the kernel
 
 
@@ -67,8 +68,7 @@ class BoundedH11(H11Protocol):
 class Server(uvicorn.Server):
     """uvicorn, serving a `Web` on sockets that are bound already; signals stay with the daemon.
 
-    Set `should_exit` to end it: open streams are ended first, so it takes well under the three seconds that
-    calls in flight are given.
+    Set `should_exit` to end it: open streams are ended at once, calls in flight get two seconds.
     """
 
     def __init__(self, web: Web) -> None:
@@ -108,7 +108,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what is held open before waiting for the rest."""
         self._web.stop()
-        await super().shutdown(sockets)
+        late = asyncio.get_running_loop().call_later(CALLS_S, self._web.finish)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            late.cancel()
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:

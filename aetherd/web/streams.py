@@ -24,29 +24,55 @@ class Streams:
     """Everything held open, so that a stop need not wait for anyone."""
 
     def __init__(self) -> None:
-        self._scopes: set[anyio.CancelScope] = set()
+        self._streams: set[anyio.CancelScope] = set()
+        self._calls: set[anyio.CancelScope] = set()
         self.stopping = False
 
     @contextmanager
     def held(self) -> Iterator[anyio.CancelScope]:
         """Hold a connection open inside; the scope is cancelled when the daemon stops."""
+        with self._kept(self._streams) as scope:
+            yield scope
+
+    @contextmanager
+    def calling(self) -> Iterator[anyio.CancelScope]:
+        """Answer a request inside; the scope is cancelled when the daemon has waited long enough."""
+        with self._kept(self._calls) as scope:
+            yield scope
+        if scope.cancelled_caught:
+            raise Stopping
+
+    @contextmanager
+    def _kept(self, scopes: set[anyio.CancelScope]) -> Iterator[anyio.CancelScope]:
         if self.stopping:
-            raise Unavailable("the daemon is stopping")
+            raise Stopping
         with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
+            scopes.add(scope)
             try:
                 yield scope
             finally:
-                self._scopes.discard(scope)
+                scopes.discard(scope)
 
     def stop(self) -> None:
-        """End every open stream and socket; later ones are refused."""
+        """End every open stream and socket; what comes later is refused."""
         self.stopping = True
-        for scope in list(self._scopes):
+        for scope in list(self._streams):
+            scope.cancel()
+
+    def finish(self) -> None:
+        """End what still runs after `stop`."""
+        for scope in list(self._calls):
             scope.cancel()
 
     def __len__(self) -> int:
-        return len(self._scopes)
+        return len(self._streams)
+
+
+class Stopping(Unavailable):
+    """Raised for who comes, or still waits, while the daemon ends."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon is stopping; ask again when it is back")
 
 
 class Outlet:

@@ -111,10 +111,6 @@ class Builtin:
         """It opens no TUI, so the conversation stays."""
         return None
 
-    def first_input(self, spawn: Spawn) -> tuple[Say, ...]:
-        """Say the goal; without one the agent waits."""
-        return (Say(f"goal-{spawn.pid}", spawn.goal),) if spawn.goal and not spawn.resume else ()
-
     def _settings(self, spawn: Spawn) -> str:
         return json.dumps(
             {

@@ -21,7 +21,6 @@ from aetherd.runtime import (
     Output,
     Report,
     Runtime,
-    Say,
     Spawn,
     Verdict,
 )

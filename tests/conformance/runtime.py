@@ -177,23 +177,18 @@ def launch_is_text_that_exec_takes(case: Case, place: Path) -> None:
 
 
 def resuming_follows_the_capability(case: Case, place: Path) -> None:
-    """A runtime that cannot resume refuses, and one that can says nothing first."""
+    """A runtime that cannot resume refuses; one that can goes on in the same conversation."""
     session = "0b0e7f5c-2f6f-4c5b-9a53-6d1f5f0f5a11"
     if case.runtime.capabilities.resume:
         assert case.launch(place, resume=True, session=session).session == session
     else:
         with pytest.raises((Invalid, Unavailable)):
             case.runtime.launch(case.spawn(place, resume=True, session=session))
-    assert case.runtime.first_input(case.spawn(place, resume=True, session=session)) == ()
 
 
-def first_input_is_the_same_each_time(case: Case, place: Path) -> None:
-    """A daemon that died before it knew whether it had said the goal says it again under the same id."""
-    said = case.runtime.first_input(case.spawn(place))
-    assert said == case.runtime.first_input(case.spawn(place))
-    assert len({say.id for say in said}) == len(said)
-    if said:
-        assert case.decoder(place).encode(said[0])
+def a_conversation_moves_only_in_a_takeover(case: Case, place: Path) -> None:
+    """Where nobody had a TUI open, the conversation is the one it was."""
+    assert case.runtime.ended_in(case.spawn(place), since=0.0) is None
 
 
 # What it says -----------------------------------------------------------------------------------------
@@ -346,6 +341,14 @@ def any_end_has_a_verdict(case: Case, place: Path) -> None:
                 play(decoder, lines[:cut])
                 verdict = decoder.judge(Ended(code, number, "\x1b[31mlast words\x1b[0m\n", wanted))
                 assert verdict.outcome in ("completed", "failed", "killed", "limited")
+                storable(list(decoder.rest()))
+
+
+def nothing_is_left_open_by_a_good_run(case: Case, place: Path) -> None:
+    """After a whole run there is no text cut off and no prompt to withdraw, and asking is no trouble."""
+    decoder = case.decoder(place)
+    play(decoder, case.transcript())
+    assert list(decoder.rest()) == []
 
 
 PROMISES: tuple[Callable[[Case, Path], None], ...] = (
@@ -359,7 +362,7 @@ PROMISES: tuple[Callable[[Case, Path], None], ...] = (
     launch_shows_no_secret,
     launch_is_text_that_exec_takes,
     resuming_follows_the_capability,
-    first_input_is_the_same_each_time,
+    a_conversation_moves_only_in_a_takeover,
     decode_never_raises,
     decode_survives_extremes,
     decode_follows_the_capability,
@@ -371,6 +374,7 @@ PROMISES: tuple[Callable[[Case, Path], None], ...] = (
     an_exit_that_nobody_wanted_says_why,
     an_exit_by_a_wanted_signal_is_killed,
     any_end_has_a_verdict,
+    nothing_is_left_open_by_a_good_run,
 )
 
 

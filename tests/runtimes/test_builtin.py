@@ -769,11 +769,6 @@ def test_it_needs_the_interpreter_and_its_own_package(tmp_path: Path) -> None:
     assert all(path.exists() for path in needs)
 
 
-def test_the_goal_is_said_first_and_none_is_not(tmp_path: Path) -> None:
-    assert Builtin().first_input(request(tmp_path, {}, goal="g")) == (Say("goal-7", "g"),)
-    assert Builtin().first_input(request(tmp_path, {})) == ()
-
-
 def test_it_has_no_screen(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="screen"):
         Builtin().launch(request(tmp_path, {}, mode="tui"))

@@ -63,7 +63,6 @@ def test_nothing_is_ever_typed_for_anybody(tmp_path: Path) -> None:
     for message in (Say("1", "rm -rf /", "now"), Interrupt("2"), Answer("3", allow=True)):
         assert decoder.encode(message) is None
     assert decoder.close() is None
-    assert Command().first_input(spawn(tmp_path, "sh")) == ()
 
 
 def test_code_0_is_completed(tmp_path: Path) -> None:

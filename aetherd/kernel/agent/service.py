@@ -25,9 +25,11 @@ from aetherd.kernel.agent.models import (
     AgentList,
     AgentRef,
     AgentRemove,
-    AgentRemoved as Removed,
     Agents,
     AgentUpdate,
+)
+from aetherd.kernel.agent.models import (
+    AgentRemoved as Removed,
 )
 from aetherd.kernel.agent.tables import AgentRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
@@ -76,11 +78,9 @@ class AgentService:
     async def create(self, input: AgentCreate, call: Call) -> Agent:
         """Create an identity with a home of its own; run it with process.spawn."""
         row = await self._store.write(
-            lambda tx: self.create_in(
-                tx, call, name=input.name, role=input.role, description=input.description
-            )
+            lambda tx: self.create_in(tx, call, name=input.name, role=input.role, description=input.description)
         )
-        await self.prepare_home(row)
+        await self.make_home(row.id, row.uid)
         return self._wire(row)
 
     @operation("agent.list", effect=Effect.READ, access=Rule.OWN)
@@ -194,7 +194,14 @@ class AgentService:
         )
 
     def create_in(
-        self, tx: Tx, call: Call, *, name: str | None, role: str | None, description: str | None = None, stem: str = "agent"
+        self,
+        tx: Tx,
+        call: Call,
+        *,
+        name: str | None,
+        role: str | None,
+        description: str | None = None,
+        stem: str = "agent",
     ) -> AgentRow:
         """Create an agent inside the caller's transaction; without a name one is made up from the stem."""
         if name is None:
@@ -229,11 +236,9 @@ class AgentService:
         self._parents[key] = call.agent
         return row
 
-    async def prepare_home(self, row: AgentRow) -> Home:
-        """Make the agent's directories with their owner and modes."""
-        place = self._place(row)
-        await anyio.to_thread.run_sync(_make, place, row.uid, limiter=self._homes)
-        return Home(row.id, place / "home", row.uid)
+    async def make_home(self, agent: str, uid: int | None) -> None:
+        """Make an agent's directories with their owner and modes; those that exist stay as they are."""
+        await anyio.to_thread.run_sync(_make, self._settings.home / "agents" / agent, uid, limiter=self._homes)
 
     def _taken(self, tx: Tx, name: str, user: str) -> bool:
         query = select(AgentRow.id).where(
@@ -266,9 +271,7 @@ class AgentService:
         return self._settings.home / "agents" / row.id
 
     def _wire(self, row: AgentRow) -> Agent:
-        return Agent(
-            **row.model_dump(exclude={"agent", "removed_at"}), home=str(self._place(row) / "home")
-        )
+        return Agent(**row.model_dump(exclude={"agent", "removed_at"}), home=str(self._place(row) / "home"))
 
 
 def _make(place: Path, uid: int | None) -> None:

@@ -56,9 +56,7 @@ class Asked:
 class ApprovalService:
     """Asks, decides, remembers, and runs what was allowed, once."""
 
-    def __init__(
-        self, store: Store, settings: Settings, clock: Clock, dispatcher: Dispatcher, agent: Agents
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, dispatcher: Dispatcher, agent: Agents) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._dispatcher, self._agent = dispatcher, agent
         self.decision_hooks: list[DecisionHook] = []  # in the transaction that decides a runtime's question
@@ -193,7 +191,15 @@ class ApprovalService:
 
         def work(tx: Tx) -> ApprovalRow:
             row = self._ask(
-                tx, "operation", call.agent, call.pid, op.summary, op.name, shown, origin=list(call.chain), stored=stored
+                tx,
+                "operation",
+                call.agent,
+                call.pid,
+                op.summary,
+                op.name,
+                shown,
+                origin=list(call.chain),
+                stored=stored,
             )
             if (rule := self._rule_for(tx, row)) is not None:
                 self._settle(tx, row, "allow_once", rule.made_by, None, rule.pattern)
@@ -342,9 +348,7 @@ class ApprovalService:
         )
         return row
 
-    def _settle(
-        self, tx: Tx, row: ApprovalRow, decision: str, by: str, reason: str | None, rule: str | None
-    ) -> None:
+    def _settle(self, tx: Tx, row: ApprovalRow, decision: str, by: str, reason: str | None, rule: str | None) -> None:
         row.state = "denied" if decision == "deny" else "allowed"
         row.decision, row.decided_by, row.reason, row.rule = decision, by, reason, rule
         row.decided_at = stamp(self._clock.now())
@@ -468,8 +472,8 @@ class ApprovalService:
             pid=row.pid,
             agent=row.agent,
             agent_name=await self._agent.name_of(row.agent) if row.agent else None,
-            state=row.state,  # type: ignore[arg-type]
-            kind=row.kind,  # type: ignore[arg-type]
+            state=row.state,
+            kind=row.kind,
             title=row.title,
             tool=row.tool,
             input=json.loads(row.input),

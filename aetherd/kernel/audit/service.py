@@ -23,9 +23,7 @@ from aetherd.store import RiderSlot, Store, Tx, rider
 LONG = 200  # characters; longer texts are recorded by their length
 REFUSALS = (Forbidden, Invalid, NotFound, Unauthenticated)
 HIDDEN = "********"
-SECRET_NAMES = re.compile(
-    r"secret|passw|token|credential|authori[sz]ation|api_?key|private_?key", re.IGNORECASE
-)
+SECRET_NAMES = re.compile(r"secret|passw|token|credential|authori[sz]ation|api_?key|private_?key", re.IGNORECASE)
 SECRET_VALUES = re.compile(
     r"\b(?:ae[aopst]_[\w-]{20,}|sk-[\w-]{16,}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
     r"|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*)|-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
@@ -166,9 +164,7 @@ class AuditService:
                     )
                 )
 
-    def _insert(
-        self, tx: Tx, invocation: Invocation, outcome: str, code: str | None, begun: float
-    ) -> int | None:
+    def _insert(self, tx: Tx, invocation: Invocation, outcome: str, code: str | None, begun: float) -> int | None:
         call, op = invocation.call, invocation.op
         subject = None
         if op is not None and isinstance(op.access, Subject) and invocation.input is not None:

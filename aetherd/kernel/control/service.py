@@ -84,9 +84,7 @@ class ControlService:
                 kind = self._process.want_in(tx, input.pid, "tui")
                 row.holder, row.reason, row.since, row.requested = call.actor, input.reason, stamp(now), None
                 row.interrupted = bool(process.turn)
-                tx.emit(
-                    ControlAcquired(pid=row.pid, agent=row.agent, holder=call.actor, reason=input.reason)
-                )
+                tx.emit(ControlAcquired(pid=row.pid, agent=row.agent, holder=call.actor, reason=input.reason))
                 self._to(tx, row, "held" if kind == "keyboard" else "interrupting")
             tx.session.add(row)
             return row
@@ -213,9 +211,7 @@ class ControlService:
         self._process.poke(pid)
 
     def _free(self, tx: Tx, row: LeaseRow, reason: str, note: str | None = None) -> None:
-        tx.emit(
-            ControlReleased(pid=row.pid, agent=row.agent, holder=row.holder or "nobody", note=note, reason=reason)
-        )
+        tx.emit(ControlReleased(pid=row.pid, agent=row.agent, holder=row.holder or "nobody", note=note, reason=reason))
         row.holder, row.expires_at, row.since, row.interrupted = None, None, None, False
         if row.step != "free":
             self._to(tx, row, "returning")
@@ -223,9 +219,7 @@ class ControlService:
 
     def _to(self, tx: Tx, row: LeaseRow, step: str) -> None:
         if row.step != step:
-            tx.emit(
-                ControlStepped(pid=row.pid, agent=row.agent, from_step=row.step, to_step=step, holder=row.holder)
-            )
+            tx.emit(ControlStepped(pid=row.pid, agent=row.agent, from_step=row.step, to_step=step, holder=row.holder))
             row.step = step
         tx.session.add(row)
 
@@ -267,11 +261,10 @@ class ControlService:
             pid=pid,
             held=row.holder is not None,
             holder=row.holder,
-            step=row.step,  # type: ignore[arg-type]
+            step=row.step,
             terminal=str(pid) if row.step in ("tui", "held") else None,
             reason=row.reason,
             since=row.since,
             expires_at=row.expires_at,
             requested=row.requested,
         )
-

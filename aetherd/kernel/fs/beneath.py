@@ -26,6 +26,7 @@ _NO_MAGICLINKS: Final = 0x02
 _BENEATH: Final = 0x08
 _NOREPLACE: Final = 1
 _TRIES: Final = 20  # the kernel says EAGAIN when a rename elsewhere raced with a `..`
+DEPTH: Final = 200
 DIRECTORY: Final = os.O_PATH | os.O_DIRECTORY
 
 
@@ -78,6 +79,8 @@ def checked(path: str, *, what: str = "path") -> str:
             f"{what} {path!r} is absolute; paths are relative to the agent's home, such as `work/notes.md`"
         )
     parts = [part for part in path.split("/") if part not in ("", ".")]
+    if len(parts) > DEPTH:
+        raise Invalid(f"{what} is nested too deep, at most {DEPTH} directories")
     return "/".join(parts) or "."
 
 

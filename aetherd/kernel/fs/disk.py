@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import contextlib
 import errno
 import os
-import shutil
 import stat
 from contextlib import closing
 
@@ -15,6 +15,7 @@ from aetherd.core.errors import Conflict, Invalid
 from aetherd.kernel.fs.beneath import Root, make_directory, must_be_regular, rename_new, shown
 from aetherd.kernel.fs.models import FsContent, FsEdited, FsStat, FsWrite, FsWritten, Kind
 from aetherd.kernel.fs.quota import Quota
+from aetherd.kernel.fs.removal import remove_tree
 from aetherd.kernel.fs.staged import Staged, part_name
 from aetherd.kernel.fs.walk import join, kind_of, names_of, stat_of
 
@@ -268,7 +269,8 @@ def _copy_directory(root: Root, quota: Quota, path: str, directory: int, name: s
         rename_new(directory, part, directory, name)
         quota.add(root.agent, size, files + 1)
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True, dir_fd=directory)
+        with contextlib.suppress(OSError):
+            remove_tree(directory, part)
         raise
 
 
@@ -284,23 +286,10 @@ def remove(root: Root, quota: Quota, path: str, recursive: bool) -> Kind:
             elif not recursive:
                 os.rmdir(name, dir_fd=directory)
             else:
-                _remove_tree(directory, name)
-        except RecursionError:
-            raise Conflict(f"{shown(path)} is nested too deep; remove its inner directories first") from None
+                remove_tree(directory, name)
         except OSError as exc:
             exc.filename, exc.filename2 = path, None
             raise
         finally:
             quota.forget(root.agent)
     return kind_of(status.st_mode)
-
-
-def _remove_tree(directory: int, name: str) -> None:
-    """Let it vanish as a whole, then remove it; never follows a link (rmtree works on descriptors)."""
-    part = part_name()
-    os.rename(name, part, src_dir_fd=directory, dst_dir_fd=directory)
-    try:
-        shutil.rmtree(part, dir_fd=directory)
-    except BaseException:
-        os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
-        raise

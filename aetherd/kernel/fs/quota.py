@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 import threading
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from aetherd.core.errors import Exhausted
 from aetherd.kernel.fs.beneath import Root
+from aetherd.kernel.fs.removal import remove_tree
 from aetherd.kernel.fs.walk import measure
 
 BYTES = 10 << 30
@@ -49,7 +49,7 @@ class Quota:
             if self._fits(usage, size, files):
                 return
         raise Exhausted(
-            f"the home holds {usage.size:,} bytes in {usage.files:,} files and may hold {BYTES:,} in {FILES:,}: "
+            f"the home holds {usage.size:,} bytes in {usage.files:,} files; the bound is {BYTES:,} in {FILES:,}: "
             "remove something first",
             bytes=usage.size,
             files=usage.files,
@@ -90,6 +90,6 @@ def _remove_leftover(root: Root, path: str) -> None:
         if time.time() - status.st_ctime < LEFTOVER_S:
             return
         if stat.S_ISDIR(status.st_mode):
-            shutil.rmtree(name, dir_fd=directory)
+            remove_tree(directory, name)
         else:
             os.unlink(name, dir_fd=directory)

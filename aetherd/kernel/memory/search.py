@@ -168,20 +168,24 @@ def _rank(job: _Search, known: list[tuple[int, str]]) -> None:
             if len(job.found) < job.limit:
                 job.newest_with(_any(all_terms), 0.5)
         return
-    total = sum(count for count, _ in terms)
-    if total <= RANKED or job.is_narrow():
-        job.ranked([term for _, term in terms], -1)
+    total, everything = sum(count for count, _ in terms), [term for _, term in terms]
+    if total <= _affordable(RANKED, len(terms)) or job.is_narrow():
+        job.ranked(everything, -1)
         return
     spent, rare = 0, []
     for count, term in terms:
         spent += count
-        if spent > RANKED:
+        if spent > _affordable(RANKED, len(rare) + 1):
             break
         rare.append(term)
     if rare:
         job.ranked(rare, -1)
-    window = max(1000, job.newest * WINDOW // total)
-    job.ranked([term for _, term in terms], job.newest - window)
+    job.ranked(everything, job.newest - max(1000, job.newest * _affordable(WINDOW, len(terms)) // total))
+
+
+def _affordable(budget: int, terms: int) -> int:
+    """Return how many memories the budget can rank: bm25 looks at every word for each."""
+    return budget * 8 // (7 + terms)
 
 
 def words(text: str) -> list[str]:

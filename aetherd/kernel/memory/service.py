@@ -176,7 +176,8 @@ class MemoryService:
         """Return what fits a starting agent's goal, short enough for its prompt; empty when nothing does."""
         if not goal:
             return ""
-        found = await self._search(goal[:20_000], CONTEXT_MEMORIES, user, org, viewer=agent)
+        place = None if agent else "global"  # an agent that is just being made has nothing private yet
+        found = await self._search(goal[:20_000], CONTEXT_MEMORIES, user, org, viewer=agent, namespace=place)
         lines = []
         size = 0
         for row, score in found:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from sqlmodel import Session, col, select
 
-from aetherd.kernel.process.tables import IncarnationRow, InputRow
+from aetherd.kernel.process.tables import IncarnationRow, InputRow, ProcessRow
 from aetherd.runtime import Answer, Decoder, Input, Interrupt, Say
 from aetherd.shim.client import Shim, ShimError
 from aetherd.store import Tx
 
 if TYPE_CHECKING:
-    from aetherd.kernel.process.supervisor import Supervisor
     from aetherd.kernel.process.workshop import Workshop
 
 logger = logging.getLogger(__name__)
@@ -27,10 +26,21 @@ logger = logging.getLogger(__name__)
 FULL_S = 0.1  # wait before another try when the runtime does not read its input
 
 
+class Supervised(Protocol):
+    """Whose inputs are sent."""
+
+    pid: int
+    row: ProcessRow
+
+    def notice(self) -> None:
+        """Wake everybody who waits for a change."""
+        ...
+
+
 class Sender:
     """The input side of one supervisor."""
 
-    def __init__(self, workshop: Workshop, supervisor: Supervisor) -> None:
+    def __init__(self, workshop: Workshop, supervisor: Supervised) -> None:
         self._w, self._s = workshop, supervisor
         self._wake = anyio.Event()
         self._order = anyio.Lock()  # frame numbers are given and sent in order

@@ -37,7 +37,7 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
         cols=spawn.cols,
         home=spawn.home,
         rlimits=rlimits(limits),
-        reach=(path.parent, spawn.config, *workshop.relay_needs, *_outside(launch.cwd, spawn.home)),
+        reach=(path.parent, spawn.config, *workshop.relay.needs, *_outside(launch.cwd, spawn.home)),
     )
 
 
@@ -92,4 +92,3 @@ def write_beneath(root: Path, relative: Path, content: str, mode: int, uid: int 
     finally:
         for handle in handles:
             os.close(handle)
-

@@ -65,5 +65,3 @@ def _part(pid: int, number: int, offset: int, data: bytes, first: int, *, eof: b
         base64=exact,
         eof=eof,
     )
-
-

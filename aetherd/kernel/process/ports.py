@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from sqlmodel import Session
 
 from aetherd.operations.operation import Call
 from aetherd.store import Tx
-
-
-class Home(Protocol):
-    """Where an agent lives."""
-
-    agent: str
-    path: Path
-    uid: int | None
 
 
 class AgentRecord(Protocol):
@@ -43,7 +34,7 @@ class Agents(Protocol):
         """Create one inside the transaction."""
         ...
 
-    async def prepare_home(self, row: Any) -> Home:
+    async def make_home(self, agent: str, uid: int | None) -> None:
         """Make its directories."""
         ...
 

@@ -73,7 +73,7 @@ class Wire:
             os_pid=inc.os_pid if live and inc is not None else None,
             incarnation=row.incarnation,
             mode="tui" if inc is not None and inc.mode == "tui" else "headless",
-            stdio=inc.stdio if inc is not None else None,  # type: ignore[arg-type]
+            stdio=inc.stdio if inc is not None else None,
             sandbox={"tier": row.tier, "uid": row.uid, "own_uid": row.uid is not None},
             session=row.session,
             model=row.model_seen or row.model,
@@ -144,7 +144,7 @@ def timeline(session: Session, input: Timeline) -> TimelineEvents:
     values["edge"] = (input.before or 2**62) if newest_first else input.after
     rows = session.connection().execute(
         text(
-            f"SELECT id, body FROM event WHERE pid = :pid AND {edge} "  # noqa: S608 - two constants
+            f"SELECT id, body FROM event WHERE pid = :pid AND {edge} "
             f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit"
         ),
         values,
@@ -162,7 +162,7 @@ def result_of(row: ProcessRow, changed: list[str]) -> ProcessResult:
     assert row.pid is not None
     return ProcessResult(
         pid=row.pid,
-        outcome=row.outcome,  # type: ignore[arg-type]
+        outcome=row.outcome,
         text=row.result,
         error=row.error,
         cost_usd=round(row.cost_usd, 6),

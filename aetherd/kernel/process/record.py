@@ -317,7 +317,7 @@ class Record:
             self.answer(tx, row, asked.decided)
 
     def answer(self, tx: Tx, row: ProcessRow, decision: Mapping[str, Any]) -> None:
-        """Queue the answer to a runtime's question, once: `{approval, request, allow, for_run, reason, tool, input}`."""
+        """Queue a person's answer, once: `{approval, request, allow, for_run, reason, tool, input, by}`."""
         self.add_input(
             tx, row, "answer", json.dumps(dict(decision)), by=str(decision["by"]), key=f"answer/{decision['approval']}"
         )
@@ -337,9 +337,7 @@ class Record:
             )
         )
         if output.outcome == "limited":
-            tx.emit(
-                AgentLimitReached(pid=row.pid, agent=row.agent, error=output.error, resets_at=output.resets_at)
-            )
+            tx.emit(AgentLimitReached(pid=row.pid, agent=row.agent, error=output.error, resets_at=output.resets_at))
         phase = {
             "completed": Phase.COMPLETED,
             "failed": Phase.FAILED,

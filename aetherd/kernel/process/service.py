@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import secrets
-import signal
+import signal as signals
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,41 +10,35 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.abc
 import anyio.to_thread
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
-from aetherd.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from aetherd.core.errors import Conflict, NotFound
 from aetherd.events import Hub
 from aetherd.kernel.process import models as m
-from aetherd.kernel.process import queries
+from aetherd.kernel.process import queries, spawning
 from aetherd.kernel.process.beside import Beside, Place
-from aetherd.kernel.process.events import ProcessPriorityChanged, ProcessSpawned
-from aetherd.kernel.process.host import refuse_other_tiers
+from aetherd.kernel.process.events import ProcessPriorityChanged
 from aetherd.kernel.process.output import read_part, stream_output
 from aetherd.kernel.process.ports import Agents, Approvals, Tokens
 from aetherd.kernel.process.record import EndHook, Record
-from aetherd.kernel.process.states import ENDED, LIVE, Phase, State
-from aetherd.kernel.process.supervisor import Supervisor
+from aetherd.kernel.process.roster import Roster
+from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import ProcessRow
-from aetherd.kernel.process.vault import Secrets
 from aetherd.kernel.process.workshop import Workshop
-from aetherd.operations.doors import Doors
+from aetherd.operations.doors import Doors, Relay
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
-from aetherd.runtime import Runtime, Verdict
+from aetherd.runtime import Runtime
 from aetherd.store import Store, Tx
 
-logger = logging.getLogger(__name__)
-
 LAUNCH_S = 10.0  # how long spawn waits for the first launch before it answers `starting`
-ADOPT_S = 20.0
+CONTEXT_S = 2.0  # how long a source of context may take
 ONE = Subject("process", "pid")
 
 InputGate = Callable[[int, Call | None], str | None]
 Context = Callable[[str, str, str, str | None], Awaitable[str]]
-StartHook = Callable[[int, str], Awaitable[None]]
 
 
 class ProcessService:
@@ -60,6 +51,7 @@ class ProcessService:
         clock: Clock,
         settings: Settings,
         doors: Doors,
+        relay: Relay,
         runtimes: Mapping[str, Runtime],
         agent: Agents,
         token: Tokens,
@@ -71,7 +63,6 @@ class ProcessService:
         self.holders: list[Callable[[int], str | None]] = []  # pid -> the person who holds its keyboard
         self.renewals: list[Callable[[int, Call | None], None]] = []  # the holder was seen
         self.context_sources: list[Context] = []  # what an agent should know at its start
-        self.start_hooks: list[StartHook] = []
         self.end_hooks: list[EndHook] = []
         self._record = Record(clock, approval, token, self.end_hooks)
         self._w = Workshop(
@@ -82,13 +73,14 @@ class ProcessService:
             record=self._record,
             approval=approval,
             doors=doors,
+            relay=relay,
             runtimes=runtimes,
+            agent=agent,
         )
         self.step_hooks, self.roll_back_hooks = self._w.step_hooks, self._w.roll_back_hooks
-        self._w.on_closed = self._closed
+        self.start_hooks = self._w.start_hooks
         self._wire = queries.Wire(runtimes, self._holder_of, approval.pending)
-        self._supervisors: dict[int, Supervisor] = {}
-        self._group: anyio.abc.TaskGroup | None = None
+        self._roster = Roster(self._w)
         self._beside = Beside(self._w)
 
     def offers(self) -> Mapping[str, Any]:
@@ -105,36 +97,11 @@ class ProcessService:
         """Re-adopt every living process before anything else happens."""
         await self._w.host.start()
         try:
-            async with anyio.create_task_group() as group:
-                self._group = group
-                await self._adopt_all()
+            async with self._roster.running():
                 yield
-                group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._w.host.stop()
-
-    async def _adopt_all(self) -> None:
-        states = [str(state) for state in LIVE]
-        rows = await self._store.read(
-            lambda session: list(session.exec(select(ProcessRow).where(col(ProcessRow.state).in_(states))))
-        )
-        supervisors = [self._supervise(row) for row in rows]
-        with anyio.move_on_after(ADOPT_S):
-            for supervisor in supervisors:
-                await supervisor.launched.wait()
-        if rows:
-            logger.info("re-adopted %d processes", sum(1 for one in supervisors if not one.ended.is_set()))
-        await self._admit()
-
-    def _supervise(self, row: ProcessRow) -> Supervisor:
-        assert self._group is not None
-        supervisor = Supervisor(self._w, row)
-        self._supervisors[supervisor.pid] = supervisor
-        self._group.start_soon(supervisor.run, name=f"process {supervisor.pid}")
-        if wall := m.Limits.model_validate_json(row.limits).wall_s:
-            self._group.start_soon(self._wall, supervisor, wall)
-        return supervisor
 
     # Spawning ----------------------------------------------------------------------------------------
 
@@ -145,159 +112,30 @@ class ProcessService:
         It runs on its own from here: it survives a restart of aetherd. Follow it with process.wait,
         process.timeline and process.result; talk to it with process.send.
         """
-        self._w.adapter(input.runtime)
-        refuse_other_tiers(input.sandbox)
-        for name in ("workspace", "template", "budget"):
-            if getattr(input, name) is not None:
-                raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
-        if input.runtime == "command" and not input.argv:
-            raise Invalid("runtime command needs `argv`, the command line to run", field="argv")
-        if input.runtime != "command" and input.argv:
-            raise Invalid(f"`argv` is for runtime command; {input.runtime} takes a goal", field="argv")
+        spawning.check(self._w, input)
         known = None if input.agent is None else await self._agent.find(input.agent, call)
         context = await self._context(known.id if known else None, input.goal, call)
-        row = await self._write_spawn(input, call, known, context)
+        row = await spawning.accept(
+            self._w, self._agent, self._token, input, call, known=known, context=context, queued=self._roster.full
+        )
         assert row.pid is not None
         if row.state == State.QUEUED:
+            await self._roster.admit()  # room may have come in between
             return await self._get(row.pid)
-        supervisor = self._supervise(row)
+        supervisor = self._roster.supervise(row)
         with anyio.move_on_after(LAUNCH_S):
             await supervisor.launched.wait()
         if supervisor.failure is not None:
-            failure = supervisor.failure
-            failure.data.setdefault("pid", row.pid)
-            raise failure
-        await self._started(supervisor)
+            supervisor.failure.data.setdefault("pid", row.pid)
+            raise supervisor.failure
         return await self._get(row.pid)
-
-    async def _write_spawn(
-        self, input: m.ProcessSpawn, call: Call, known: Any, context: str
-    ) -> ProcessRow:
-        """Write agent, process, token and first inputs as one; the environment goes into the vault."""
-        key = secrets.token_hex(12)
-        env = {name: value.get_secret_value() for name, value in input.env.items()}
-        full = len([one for one in self._supervisors.values() if not one.ended.is_set()]) >= self._settings.max_running
-        session = await self._last_session(known.id, input.runtime) if known and input.session == "resume" else None
-        token = ""
-
-        def work(tx: Tx) -> ProcessRow:
-            nonlocal token
-            agent = known or self._agent.create_in(
-                tx, call, name=input.name, role=input.role, stem=input.runtime.partition(":")[0]
-            )
-            row = ProcessRow(
-                agent=agent.id,
-                user=call.user,
-                org=call.org,
-                parent_agent=agent.parent,
-                name=agent.name,
-                role=input.role or agent.role,
-                runtime=input.runtime,
-                goal=input.goal,
-                context=context,
-                argv=json.dumps(input.argv or []),
-                cwd=input.cwd or str(self._settings.home / "agents" / agent.id / "home" / "work"),
-                limits=input.limits.model_dump_json(),
-                secret=key,
-                toolset=input.toolset,
-                priority=input.priority,
-                parent=call.pid or input.parent,
-                rows=input.rows,
-                cols=input.cols,
-                model=input.model,
-                state=str(State.CREATED),
-                uid=agent.uid if self._w.host.own_uids else None,
-                session=session,
-                resumes=session is not None,
-                created_at=self._record.now(),
-            )
-            tx.session.add(row)
-            tx.session.flush()
-            assert row.pid is not None
-            tx.emit(
-                ProcessSpawned(
-                    pid=row.pid,
-                    agent=row.agent,
-                    name=row.name,
-                    runtime=row.runtime,
-                    goal=None if row.goal is None else row.goal[: queries.GOAL],
-                    parent=row.parent,
-                )
-            )
-            self._record.state(tx, row, State.QUEUED if full else State.STARTING)
-            token = self._token.make_process_token(
-                tx, agent=row.agent, pid=row.pid, toolset=row.toolset, user=row.user, org=row.org
-            )
-            if row.goal:
-                self._record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
-            # Written before the commit: a row never stands without its environment.
-            self._w.vault.keep(key, Secrets(env, token))
-            return row
-
-        row = await self._store.write(work)
-        agent = known or await self._agent.find(row.agent, call)
-        await self._agent.prepare_home(agent)
-        return row
 
     async def _context(self, agent: str | None, goal: str | None, call: Call) -> str:
         parts = []
         for source in self.context_sources:
-            with anyio.move_on_after(2.0):
+            with anyio.move_on_after(CONTEXT_S):
                 parts.append(await source(agent or "", call.user, call.org, goal))
         return "\n\n".join(part for part in parts if part)
-
-    async def _last_session(self, agent: str, runtime: str) -> str | None:
-        def query(session: Session) -> str | None:
-            rows = select(ProcessRow).where(
-                ProcessRow.agent == agent, ProcessRow.runtime == runtime, col(ProcessRow.session).is_not(None)
-            )
-            newest = session.exec(rows.order_by(col(ProcessRow.pid).desc())).first()
-            if newest is not None and State(newest.state) not in ENDED:
-                raise Conflict(
-                    f"agent {newest.name} is running as process {newest.pid}; send to it, or spawn with session new",
-                    pid=newest.pid,
-                )
-            return newest.session if newest else None
-
-        return await self._store.read(query)
-
-    async def _started(self, supervisor: Supervisor) -> None:
-        for hook in self.start_hooks:
-            await hook(supervisor.pid, supervisor.row.agent)
-
-    async def _admit(self) -> None:
-        """Start queued processes while there is room, most urgent first."""
-        while True:
-            running = len([one for one in self._supervisors.values() if not one.ended.is_set()])
-            if running >= self._settings.max_running:
-                return
-
-            def work(tx: Tx) -> ProcessRow | None:
-                query = select(ProcessRow).where(ProcessRow.state == State.QUEUED)
-                row = tx.session.exec(query.order_by(col(ProcessRow.priority).desc(), ProcessRow.pid)).first()
-                if row is not None:
-                    self._record.state(tx, row, State.STARTING)
-                return row
-
-            row = await self._store.write(work)
-            if row is None:
-                return
-            self._supervise(row)
-
-    async def _closed(self, row: ProcessRow) -> None:
-        assert row.pid is not None
-        self._supervisors.pop(row.pid, None)
-        await self._admit()
-
-    async def _wall(self, supervisor: Supervisor, seconds: float) -> None:
-        """Stop a process that runs longer than its limit."""
-        await supervisor.launched.wait()
-        begun = datetime.fromisoformat(supervisor.row.started_at or supervisor.row.created_at)
-        left = seconds - (self._clock.now() - begun).total_seconds()
-        with anyio.move_on_after(max(0.0, left)):
-            await supervisor.ended.wait()
-            return
-        await self._kill(supervisor.pid, f"its limit of {seconds:g} s")
 
     # Reading -----------------------------------------------------------------------------------------
 
@@ -350,7 +188,7 @@ class ProcessService:
         last = None
         with anyio.move_on_after(input.timeout_s):
             while not self._done(row, input.until):
-                supervisor = self._supervisors.get(input.pid)
+                supervisor = self._roster.get(input.pid)
                 changed = supervisor.changed if supervisor is not None else None
                 row = await self._row(input.pid)
                 if self._done(row, input.until):
@@ -422,7 +260,7 @@ class ProcessService:
             return self._record.add_input(tx, fresh, "say", input.text, by=call.actor, priority=input.priority).id
 
         key = await self._store.write(work)
-        self._poke(input.pid)
+        self._roster.poke(input.pid)
         return m.Sent(id=key, pid=input.pid, state="queued")
 
     @operation("process.interrupt", access=ONE, positional=("pid",))
@@ -432,13 +270,13 @@ class ProcessService:
         row = await self._living(input.pid)
         if self._w.adapter(row.runtime).capabilities.interrupt:
             await self._store.write(
-                lambda tx: self._record.add_input(
-                    tx, self._record.row(tx, input.pid), "interrupt", "", by=call.actor
-                ).id
+                lambda tx: (
+                    self._record.add_input(tx, self._record.row(tx, input.pid), "interrupt", "", by=call.actor).id
+                )
             )
-            self._poke(input.pid)
+            self._roster.poke(input.pid)
         else:
-            await self._signal_tree(input.pid, signal.SIGINT)
+            await self._signal_tree(input.pid, signals.SIGINT)
         return await self._get(input.pid)
 
     @operation("process.pause", access=ONE, positional=("pid",))
@@ -450,7 +288,7 @@ class ProcessService:
         await self._store.write(lambda tx: self._to(tx, input.pid, State.PAUSED, f"paused by {call.actor}"))
         identity = self._w.host.identity(f"p{input.pid}", None)
         await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
-        self._changed(input.pid)
+        self._roster.poke(input.pid)
         return await self._get(input.pid)
 
     @operation("process.resume", access=ONE, positional=("pid",))
@@ -462,7 +300,7 @@ class ProcessService:
         identity = self._w.host.identity(f"p{input.pid}", None)
         await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
         await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
-        self._changed(input.pid)
+        self._roster.poke(input.pid)
         return await self._get(input.pid)
 
     @operation("process.signal", access=ONE, positional=("pid", "signal"))
@@ -473,9 +311,9 @@ class ProcessService:
             return m.Signalled(pid=input.pid, signal=input.signal, processes=len(await self._members(input.pid)))
         await self._living(input.pid)
         if input.signal in ("TERM", "KILL"):
-            await self._store.write(lambda tx: self._stopping(tx, input.pid, call.actor))
-            self._changed(input.pid)
-        count = await self._signal_tree(input.pid, signal.Signals[f"SIG{input.signal}"])
+            await self._store.write(lambda tx: self._roster.stopping(tx, input.pid, call.actor))
+            self._roster.poke(input.pid)
+        count = await self._signal_tree(input.pid, signals.Signals[f"SIG{input.signal}"])
         return m.Signalled(pid=input.pid, signal=input.signal, processes=count)
 
     @operation("process.kill", effect=Effect.DESTROY, access=ONE, positional=("pid",), scope="process:write")
@@ -484,7 +322,7 @@ class ProcessService:
         row = await self._row(input.pid)
         if State(row.state) in ENDED:
             raise Conflict(f"process {input.pid} has ended already ({row.state})", state=row.state, pid=input.pid)
-        await self._kill(input.pid, call.actor)
+        await self._roster.kill(input.pid, call.actor)
         return await self._get(input.pid)
 
     @operation("process.set_priority", access=ONE, positional=("pid", "priority"))
@@ -510,14 +348,16 @@ class ProcessService:
 
     async def deliver(self, agent: str, text: str, priority: str, key: str, by: str) -> bool:
         """Tell an agent's running process something, once per key; False when none can take it now."""
-        for supervisor in list(self._supervisors.values()):
+        for supervisor in self._roster.of_agent(agent):
             row = supervisor.row
-            fit = row.agent == agent and row.state in (State.RUNNING, State.STARTING)
+            fit = row.state in (State.RUNNING, State.STARTING)
             if fit and row.want == "headless" and self._w.adapter(row.runtime).capabilities.steer:
                 await self._store.write(
-                    lambda tx, pid=supervisor.pid: self._record.add_input(  # type: ignore[misc]
-                        tx, self._record.row(tx, pid), "say", text, by=by, priority=priority, key=key
-                    ).id
+                    lambda tx, pid=supervisor.pid: (
+                        self._record.add_input(  # type: ignore[misc]
+                            tx, self._record.row(tx, pid), "say", text, by=by, priority=priority, key=key
+                        ).id
+                    )
                 )
                 supervisor.poke()
                 return True
@@ -553,7 +393,7 @@ class ProcessService:
 
     def poke(self, pid: int) -> None:
         """Have the supervisor look at its row again (after the commit)."""
-        self._poke(pid)
+        self._roster.poke(pid)
 
     def tell_in(self, tx: Tx, pid: int, text: str, by: str) -> None:
         """Queue a text for the agent inside the caller's transaction; sent when it is headless."""
@@ -565,7 +405,7 @@ class ProcessService:
 
     async def moved(self, pid: int) -> None:
         """Return when something about the process changed, at the latest after a second."""
-        supervisor = self._supervisors.get(pid)
+        supervisor = self._roster.get(pid)
         with anyio.move_on_after(1.0):
             await (supervisor.changed.wait() if supervisor is not None else anyio.sleep(1.0))
 
@@ -611,8 +451,10 @@ class ProcessService:
         """Say whether agents are separated from us and from one another."""
         host = self._w.host
         ok = host.own_uids
-        detail = "" if ok else f"agents run under the daemon's own uid and could read the owner's token: {host.why_shared}"
-        return {"ok": ok, "detail": detail, "trees": host.trees.mechanism, "running": len(self._supervisors)}
+        detail = (
+            "" if ok else f"agents run under the daemon's own uid and could read the owner's token: {host.why_shared}"
+        )
+        return {"ok": ok, "detail": detail, "trees": host.trees.mechanism, "running": len(self._roster)}
 
     def counts(self, session: Session) -> dict[str, int]:
         """Count processes by state."""
@@ -620,42 +462,14 @@ class ProcessService:
 
     async def shutdown_agents(self, actor: str) -> int:
         """End every living process; for `aetherctl down --agents`."""
-        pids = list(self._supervisors)
-        async with anyio.create_task_group() as group:
-            for pid in pids:
-                group.start_soon(self._kill, pid, actor)
-        return len(pids)
+        return await self._roster.kill_all(actor)
 
     # Inside ------------------------------------------------------------------------------------------
-
-    async def _kill(self, pid: int, actor: str) -> None:
-        supervisor = self._supervisors.get(pid)
-        if supervisor is None:  # queued: nothing runs
-
-            def work(tx: Tx) -> ProcessRow:
-                row = self._record.row(tx, pid)
-                row.ended_by = actor
-                self._record.end(tx, row, Verdict("killed", f"ended by {actor}"), code=None, signal=None)
-                return row
-
-            await self._w.closed(await self._store.write(work))
-            return
-        await self._store.write(lambda tx: self._stopping(tx, pid, actor))
-        await self._w.kill_tree(pid)
-        with anyio.move_on_after(5):
-            await supervisor.ended.wait()
-
-    def _stopping(self, tx: Tx, pid: int, actor: str) -> None:
-        row = self._record.row(tx, pid)
-        row.ended_by = row.ended_by or actor
-        tx.session.add(row)
-        if State(row.state) not in ENDED and row.state != State.STOPPING:
-            self._record.state(tx, row, State.STOPPING, source="user", reason=f"ended by {actor}")
 
     def _to(self, tx: Tx, pid: int, state: State, reason: str) -> None:
         self._record.state(tx, self._record.row(tx, pid), state, source="user", reason=reason)
 
-    async def _signal_tree(self, pid: int, number: signal.Signals) -> int:
+    async def _signal_tree(self, pid: int, number: signals.Signals) -> int:
         identity = self._w.host.identity(f"p{pid}", None)
         return await anyio.to_thread.run_sync(self._w.host.trees.signal, identity.tree, identity.marker, int(number))
 
@@ -670,16 +484,6 @@ class ProcessService:
 
     def _holder_of(self, pid: int) -> str | None:
         return next((holder for find in self.holders if (holder := find(pid))), None)
-
-    def _poke(self, pid: int) -> None:
-        supervisor = self._supervisors.get(pid)
-        if supervisor is not None:
-            supervisor.poke()
-
-    def _changed(self, pid: int) -> None:
-        supervisor = self._supervisors.get(pid)
-        if supervisor is not None:
-            supervisor.notice()
 
     async def _get(self, pid: int) -> m.Process:
         def query(session: Session) -> m.Process:
@@ -700,9 +504,8 @@ class ProcessService:
         return row
 
     async def _unused(self, agent: str) -> None:
-        for supervisor in self._supervisors.values():
-            if supervisor.row.agent == agent:
-                raise Conflict(f"it runs as process {supervisor.pid}; end that first", pid=supervisor.pid)
+        for supervisor in self._roster.of_agent(agent):
+            raise Conflict(f"it runs as process {supervisor.pid}; end that first", pid=supervisor.pid)
 
     def _done(self, row: ProcessRow, until: str) -> bool:
         if State(row.state) in ENDED:

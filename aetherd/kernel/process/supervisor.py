@@ -194,6 +194,7 @@ class Supervisor:
             inc = await self._w.store.write(lambda tx: self._begin(tx, launch, mode, resume))
             self.incarnation = inc
             directory = self._w.shim_dir(self.pid, inc.number)
+            await self._w.agent.make_home(self.row.agent, self.row.uid)
             spawned = await prepare(self._w, self.row, spawn, launch, directory)
         except (AetherError, SpawnFailed, ShimError, OSError) as exc:
             await self._launch_failed(exc, mode)
@@ -247,9 +248,7 @@ class Supervisor:
                 self._w.step(tx, row, None)
                 record.phase(tx, row, Phase.IDLE, source="process")
             elif row.phase is None:
-                record.phase(
-                    tx, row, Phase.BOOTING if inc.stdio == "pipes" else Phase.EXECUTING, source="process"
-                )
+                record.phase(tx, row, Phase.BOOTING if inc.stdio == "pipes" else Phase.EXECUTING, source="process")
             self.row, self.incarnation = row, stored
 
         await self._w.store.write(work)
@@ -281,15 +280,13 @@ class Supervisor:
                 group.start_soon(self._change_mode, shim, inc, decoder)
                 if structured:
                     group.start_soon(self._retire, shim, inc, decoder)
+                    group.start_soon(self._welcome)
             rest = b""
-            while True:
-                item = await shim.read()
+            while not isinstance(item := await shim.read(), Exit):
                 if isinstance(item, Chunk):
                     rest = await self._take(shim, decoder, rest, item)
                 elif isinstance(item, Blocked):
                     await self._blocked(item)
-                else:
-                    break
             last = [*(decoder.decode(rest) if rest else ()), *decoder.rest()]  # a line without its newline, too
             await self._commit(decoder, last, inc.offset + len(rest))
             group.cancel_scope.cancel()
@@ -398,6 +395,14 @@ class Supervisor:
                 await self.sender.close(shim, inc, decoder)
                 await anyio.sleep(DRAIN_S)
                 await self._signal_main(signal.SIGTERM)
+
+    async def _welcome(self) -> None:
+        """Let other rooms bring what waited for this agent to run."""
+        for hook in self._w.start_hooks:
+            try:
+                await hook(self.pid, self.row.agent)
+            except Exception:
+                logger.exception("process %d: what waited for its start could not be brought", self.pid)
 
     async def _follow(self, spawn: Spawn, since: float) -> None:
         """A person may have changed the conversation in the TUI: go on in the one they left."""

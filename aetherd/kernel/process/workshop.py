@@ -14,19 +14,20 @@ from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
-from aetherd.kernel.process.host import Host, relay_command
-from aetherd.kernel.process.ports import Approvals
+from aetherd.kernel.process.host import Host
+from aetherd.kernel.process.ports import Agents, Approvals
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Vault
-from aetherd.operations.doors import Doors
+from aetherd.operations.doors import Doors, Relay
 from aetherd.runtime import Door, Runtime, Spawn
 from aetherd.store import Store, Tx
 
 logger = logging.getLogger(__name__)
 
 StepHook = Callable[[Tx, int, str | None], None]  # (tx, pid, step): the control room shows and ends leases by it
+StartHook = Callable[[int, str], Awaitable[None]]  # (pid, agent): it is running and can be told things
 RollBack = Callable[[Tx, int, str], None]  # (tx, pid, why): the hand-over ended by itself
 
 
@@ -40,19 +41,23 @@ class Workshop:
         hub: Hub,
         clock: Clock,
         settings: Settings,
+        relay: Relay,
         record: Record,
         approval: Approvals,
         doors: Doors,
         runtimes: Mapping[str, Runtime],
+        agent: Agents,
     ) -> None:
         self.store, self.hub, self.clock, self.settings = store, hub, clock, settings
         self.record, self.approval, self.doors, self.runtimes = record, approval, doors, runtimes
+        self.agent = agent
         self.host = Host(settings)
         self.vault = Vault(settings.home)
         self.step_hooks: list[StepHook] = []
         self.roll_back_hooks: list[RollBack] = []
+        self.start_hooks: list[StartHook] = []
         self.on_closed: Callable[[ProcessRow], Awaitable[None]] | None = None
-        self.relay, self.relay_needs = relay_command()
+        self.relay = relay
 
     def shim_dir(self, pid: int, incarnation: int) -> Path:
         """Return where the shim of an incarnation keeps its files."""
@@ -73,7 +78,7 @@ class Workshop:
         place = self.settings.home / "agents" / row.agent
         secrets = self.vault.take(row.secret)
         door = Door(
-            self.relay,
+            self.relay.command,
             {
                 "AETHER_SOCKET": str(self.host.door(row.pid) / "s"),
                 "AETHER_TOKEN": secrets.token,

@@ -146,7 +146,9 @@ class SystemService:
                 name="process trees",
                 state="ok" if str(separate["trees"]).startswith("cgroup") else "warning",
                 detail=f"frozen and killed by {separate['trees']}",
-                fix=None if str(separate["trees"]).startswith("cgroup") else "delegate a cgroup v2 subtree to this user",
+                fix=None
+                if str(separate["trees"]).startswith("cgroup")
+                else "delegate a cgroup v2 subtree to this user",
             ),
             Check(
                 name="disk",

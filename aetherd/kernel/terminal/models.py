@@ -79,11 +79,11 @@ class TerminalSend(Model):
     """Keys."""
 
     terminal: str = Field(description="terminal id, or a pid")
-    text: str = Field(default="", max_length=1_000_000, description="typed as it is; `\\r` is Enter")
+    text: str = Field(default="", max_length=1_000_000, repr=False, description="typed as it is; `\\r` is Enter")
     keys: list[str] = Field(
         default_factory=list,
         max_length=100,
-        description="named keys sent after the text: Enter, Tab, Escape, Backspace, Up, Down, Left, Right, C-c, C-d, …",
+        description="named keys sent after the text: Enter, Tab, Escape, Up, PageUp, F1, C-c, M-x, …",
     )
 
 

@@ -25,8 +25,8 @@ with engine.connect() as connection:
         target_metadata=SQLModel.metadata,
         transaction_per_migration=True,
         render_as_batch=True,
-        include_object=lambda obj, name, kind, reflected, other: not (
-            kind == "table" and str(name).startswith("memory_fts")
+        include_object=lambda obj, name, kind, reflected, other: (
+            not (kind == "table" and str(name).startswith("memory_fts"))
         ),
     )
     with context.begin_transaction():

@@ -1,0 +1,35 @@
+"""Rows of the message room."""
+
+from __future__ import annotations
+
+from sqlalchemy import Text
+from sqlmodel import Field, SQLModel
+
+
+class MessageRow(SQLModel, table=True):
+    """One message; `agent` is its sender, None a person."""
+
+    __tablename__ = "message"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = Field(default=None, primary_key=True)  # the order of sending
+    id: str = Field(unique=True)
+    thread: str = Field(index=True)
+    reply_to: str | None = None
+    agent: str | None = Field(default=None, index=True)
+    sender_name: str
+    recipient: str | None = Field(default=None, index=True)  # agent id; None: the person
+    recipient_name: str
+    kind: str
+    priority: str
+    state: str = Field(index=True)
+    text: str = Field(sa_type=Text)
+    data: str | None = Field(default=None, sa_type=Text)  # JSON, opaque to us
+    user: str
+    org: str
+    created_at: str
+    created_by: str
+    delivered_at: str | None = None
+    read_at: str | None = None
+    acked_at: str | None = None
+    failed_reason: str | None = None

@@ -1,0 +1,143 @@
+"""Accepting a process: agent, row, token, environment and first words, written as one."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from aetherd.core.errors import Conflict, Invalid, Unavailable
+from aetherd.kernel.process.events import ProcessSpawned
+from aetherd.kernel.process.host import refuse_other_tiers
+from aetherd.kernel.process.models import ProcessSpawn
+from aetherd.kernel.process.ports import AgentRecord, Agents, Tokens
+from aetherd.kernel.process.queries import GOAL
+from aetherd.kernel.process.states import ENDED, State
+from aetherd.kernel.process.tables import ProcessRow
+from aetherd.kernel.process.vault import Secrets
+from aetherd.kernel.process.workshop import Workshop
+from aetherd.operations.operation import Call
+from aetherd.store import Tx
+
+NOT_YET = ("workspace", "template", "budget")
+
+
+def check(workshop: Workshop, input: ProcessSpawn) -> None:
+    """Refuse what cannot work before anything is written."""
+    workshop.adapter(input.runtime)
+    refuse_other_tiers(input.sandbox)
+    for name in NOT_YET:
+        if getattr(input, name) is not None:
+            raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
+    if input.runtime == "command" and not input.argv:
+        raise Invalid("runtime command needs `argv`, the command line to run", field="argv")
+    if input.runtime != "command" and input.argv:
+        raise Invalid(f"`argv` is for runtime command; {input.runtime} takes a goal", field="argv")
+
+
+async def accept(
+    workshop: Workshop,
+    agents: Agents,
+    tokens: Tokens,
+    input: ProcessSpawn,
+    call: Call,
+    *,
+    known: AgentRecord | None,
+    context: str,
+    queued: bool,
+) -> ProcessRow:
+    """Write the process; when this returns it is durable and will be started, now or after a crash."""
+    session = None
+    if known is not None and input.session == "resume":
+        session = await workshop.store.read(lambda found: last_session(found, known.id, input.runtime))
+    key = secrets.token_hex(12)
+    record = workshop.record
+
+    def work(tx: Tx) -> ProcessRow:
+        agent = known or agents.create_in(
+            tx, call, name=input.name, role=input.role, stem=input.runtime.partition(":")[0]
+        )
+        row = _row(workshop, input, call, agent, key, context, session)
+        tx.session.add(row)
+        tx.session.flush()
+        assert row.pid is not None
+        tx.emit(
+            ProcessSpawned(
+                pid=row.pid,
+                agent=row.agent,
+                name=row.name,
+                runtime=row.runtime,
+                goal=None if row.goal is None else row.goal[:GOAL],
+                parent=row.parent,
+            )
+        )
+        record.state(tx, row, State.QUEUED if queued else State.STARTING)
+        token = tokens.make_process_token(
+            tx, agent=row.agent, pid=row.pid, toolset=row.toolset, user=row.user, org=row.org
+        )
+        if row.goal and workshop.adapter(row.runtime).capabilities.steer:
+            record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
+        # Before the commit, so that a row never stands without its environment.
+        env = {name: value.get_secret_value() for name, value in input.env.items()}
+        workshop.vault.keep(key, Secrets(env, token))
+        return row
+
+    try:
+        return await workshop.store.write(work)
+    except Exception:
+        workshop.vault.drop(key)
+        raise
+
+
+def last_session(session: Session, agent: str, runtime: str) -> str | None:
+    """Return the conversation an agent had last in a runtime; `Conflict` when it is still in it."""
+    rows = select(ProcessRow).where(
+        ProcessRow.agent == agent, ProcessRow.runtime == runtime, col(ProcessRow.session).is_not(None)
+    )
+    newest = session.exec(rows.order_by(col(ProcessRow.pid).desc())).first()
+    if newest is not None and State(newest.state) not in ENDED:
+        raise Conflict(
+            f"agent {newest.name} is running as process {newest.pid}; send to it, or spawn with session `new`",
+            pid=newest.pid,
+        )
+    return newest.session if newest else None
+
+
+def _row(
+    workshop: Workshop,
+    input: ProcessSpawn,
+    call: Call,
+    agent: Any,
+    key: str,
+    context: str,
+    session: str | None,
+) -> ProcessRow:
+    home = workshop.settings.home / "agents" / agent.id / "home"
+    return ProcessRow(
+        agent=agent.id,
+        user=call.user,
+        org=call.org,
+        parent_agent=agent.parent,
+        name=agent.name,
+        role=input.role or agent.role,
+        runtime=input.runtime,
+        goal=input.goal,
+        context=context,
+        argv=json.dumps(input.argv or []),
+        cwd=input.cwd or str(home / "work"),
+        limits=input.limits.model_dump_json(),
+        secret=key,
+        toolset=input.toolset,
+        priority=input.priority,
+        parent=call.pid or input.parent,
+        rows=input.rows,
+        cols=input.cols,
+        model=input.model,
+        state=str(State.CREATED),
+        uid=agent.uid if workshop.host.own_uids else None,
+        session=session,
+        resumes=session is not None,
+        created_at=workshop.record.now(),
+    )
