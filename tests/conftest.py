@@ -52,7 +52,9 @@ class Running:
         """Return a call of an agent with an agent's scopes."""
         from aetherd.kernel.token.service import AGENT_SCOPES
 
-        return self.call(actor=f"agent:{agent}", agent=agent, scopes=frozenset(AGENT_SCOPES.split()), face="mcp", **changes)
+        return self.call(
+            actor=f"agent:{agent}", agent=agent, scopes=frozenset(AGENT_SCOPES.split()), face="mcp", **changes
+        )
 
     async def invoke(self, name: str, raw: dict[str, Any] | None = None, call: Call | None = None) -> Any:
         """Run an operation through the Dispatcher."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from aetherd import __version__
-from aetherd.ctl import attach, lifecycle, mcp, overview
+from aetherd.ctl import attach, first, lifecycle, mcp, overview
 from aetherd.ctl.commands import Rooms
 
 
@@ -28,6 +28,7 @@ def cli(live: bool) -> None:
 for command in (
     lifecycle.up,
     lifecycle.down,
+    first.first_agent,
     overview.status,
     overview.doctor,
     overview.console,

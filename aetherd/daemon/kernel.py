@@ -138,6 +138,7 @@ class Kernel:
                 if hasattr(service, "running"):
                     await stack.enter_async_context(service.running())
                     logger.debug("room %s is up", name)
+            self.lifecycle.up.set()
             yield self.house()
 
     def house(self) -> House:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 
 @dataclass(slots=True)
 class Lifecycle:
@@ -15,3 +17,4 @@ class Lifecycle:
     stop: Callable[[], None] = lambda: None  # ask the daemon to end
     address: str | None = None  # where the console is served
     started: float = field(default=0.0)  # monotonic
+    up: anyio.Event = field(default_factory=anyio.Event)  # every room is

@@ -26,6 +26,7 @@ from aetherd.web.ws import close
 logger = logging.getLogger(__name__)
 
 FRAME = 64 * 1024
+JOIN_S = 0.001  # after a small frame, what comes within this goes out as one
 
 
 class Attached:
@@ -85,6 +86,8 @@ async def carry(channel: ByteChannel, watchdog: Watchdog, receive: Receive, send
         while (data := await outlet.take()) is not None:
             message = {"type": "websocket.send", "bytes": data}
             await watchdog.write(lambda message=message: send(message))  # type: ignore[misc]
+            if len(data) < FRAME:
+                await anyio.sleep(JOIN_S)
         await tell(send, {"t": "x", **channel.end})
         await close(send, 1000)
         group.cancel_scope.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -126,11 +127,10 @@ def _scalar(name: str, text: str, kinds: dict[Any, Any]) -> Any:
     if "integer" in kinds and re.fullmatch(r"-?[0-9]+", text):
         raise Invalid(f"{name} is out of range", field=name)
     if "number" in kinds:
-        try:
-            if math.isfinite(value_ := float(text)):
-                return value_
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            if not math.isfinite(number := float(text)):
+                raise Invalid(f"{name} is out of range", field=name)
+            return number
     if "boolean" in kinds and text.lower() in ("true", "false", "1", "0"):
         return text.lower() in ("true", "1")
     if "string" in kinds:

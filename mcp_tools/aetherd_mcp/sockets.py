@@ -13,22 +13,20 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import mcp_types as types
 from mcp.server.runner import serve_dual_era_loop
-from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream, create_context_streams
-from mcp.shared.message import SessionMessage
 
-from aetherd.core.errors import AetherError
+from aetherd.core.errors import AetherError, Unauthenticated
 from aetherd.operations.doors import Doorway
 from aetherd.operations.house import House
 from aetherd_mcp.server import Credential, ToolServer, credential
+from aetherd_mcp.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-LINE = 4 * 1024 * 1024  # bytes, as the HTTP form takes them
+FIRST_LINE = 4096  # bytes
 FIRST_LINE_S = 10.0
 CONNECTIONS = 512  # per socket
-READ = 65_536
+GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 class Sockets:
@@ -63,12 +61,11 @@ class Sockets:
         if uid is not None:
             os.chown(temporary, 0, uid)
         temporary.rename(path)
-        scope = anyio.CancelScope()
+        scope, limiter = anyio.CancelScope(), anyio.CapacityLimiter(CONNECTIONS)
 
         async def accept() -> None:
             with scope:
                 async with listener:
-                    limiter = anyio.CapacityLimiter(CONNECTIONS)
                     await listener.serve(lambda stream: self._guarded(stream, door, uid, limiter))
 
         self._group.start_soon(accept, name=f"mcp {path}")
@@ -79,118 +76,45 @@ class Sockets:
     ) -> None:
         async with stream:
             try:
-                async with limiter:
-                    await self._connection(stream, door, uid)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                limiter.acquire_nowait()
+            except anyio.WouldBlock:
+                return  # the relay tries again a little later
+            try:
+                await self._connection(stream, door, uid)
+            except GONE:
                 pass
+            except AetherError as exc:
+                with suppress(*GONE):
+                    await stream.send(json.dumps(exc.body(), default=str).encode() + b"\n")
             except Exception:
                 logger.exception("an MCP connection failed")
+            finally:
+                limiter.release()
 
     async def _connection(self, stream: anyio.abc.SocketStream, door: int | None, uid: int | None) -> None:
         peer = _peer_uid(stream)
         if peer not in (os.geteuid(), uid):
-            await _refuse(stream, "unauthenticated", f"uid {peer} may not use this socket")
-            return
-        buffer = bytearray()
-        with anyio.move_on_after(FIRST_LINE_S) as scope:
-            while b"\n" not in buffer and len(buffer) < 4096:
-                buffer += await stream.receive(4096)
-        first, found, rest = bytes(buffer).partition(b"\n")
-        if scope.cancelled_caught or not found:
-            await _refuse(stream, "unauthenticated", "the first line must be the token")
-            return
-        token = first.strip().decode("ascii", "replace")
-        try:
-            await self._house.authenticate(token, "mcp", door=door)
-        except AetherError as exc:
-            await _refuse(stream, exc.code, exc.message)
-            return
+            raise Unauthenticated(f"uid {peer} may not use this socket")
+        token, rest = await _first_line(stream)
+        await self._house.authenticate(token, "mcp", door=door)
         credential.set(Credential(token, door))
-        await self._serve(stream, rest)
-
-    async def _serve(self, stream: anyio.abc.SocketStream, rest: bytes) -> None:
-        incoming, requests = create_context_streams[SessionMessage | Exception](0)
-        answers, outgoing = create_context_streams[SessionMessage](0)
-        lock = anyio.Lock()
-        async with anyio.create_task_group() as group:
-            group.start_soon(_read, stream, rest, incoming, lock)
-            group.start_soon(_write, stream, outgoing, lock)
-            await serve_dual_era_loop(
-                self._tools.server,
-                requests,
-                answers,
-                lifespan_state={},
-                init_options=self._tools.server.create_initialization_options(),
-            )
-            group.cancel_scope.cancel()
+        wire: Any = Wire(stream, rest)
+        server = self._tools.server
+        await serve_dual_era_loop(
+            server, wire, wire, lifespan_state={}, init_options=server.create_initialization_options()
+        )
 
 
-async def _read(
-    stream: anyio.abc.SocketStream,
-    buffer: bytes,
-    incoming: ContextSendStream[SessionMessage | Exception],
-    lock: anyio.Lock,
-) -> None:
-    """Cut lines and hand them on; a line that is none is answered, one that is too long is skipped."""
-    skipping = False
-    async with incoming:
-        try:
-            while True:
-                *lines, buffer = buffer.split(b"\n")
-                for line in lines:
-                    if skipping:
-                        skipping = False
-                    elif line.strip():
-                        await _take(stream, line, incoming, lock)
-                if len(buffer) > LINE and not skipping:
-                    skipping = True
-                    await _error(stream, lock, types.INVALID_REQUEST, f"a line is at most {LINE} bytes")
-                if skipping:
-                    buffer = b""
-                chunk = await stream.receive(READ)
-                buffer = buffer + chunk if buffer else chunk
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return
-
-
-async def _take(
-    stream: anyio.abc.SocketStream,
-    line: bytes,
-    incoming: ContextSendStream[SessionMessage | Exception],
-    lock: anyio.Lock,
-) -> None:
-    try:
-        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except (ValueError, RecursionError):
-        code, text = types.PARSE_ERROR, "not JSON"
-        with suppress(ValueError, RecursionError):
-            json.loads(line)
-            code, text = types.INVALID_REQUEST, "not a JSON-RPC 2.0 message"
-        await _error(stream, lock, code, text)
-        return
-    await incoming.send(SessionMessage(message))
-
-
-async def _write(
-    stream: anyio.abc.SocketStream, outgoing: ContextReceiveStream[SessionMessage], lock: anyio.Lock
-) -> None:
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-        async with outgoing:
-            async for item in outgoing:
-                text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-                async with lock:
-                    await stream.send(text.encode() + b"\n")
-
-
-async def _error(stream: anyio.abc.SocketStream, lock: anyio.Lock, code: int, text: str) -> None:
-    body: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": text}}
-    async with lock:
-        await stream.send(json.dumps(body).encode() + b"\n")
-
-
-async def _refuse(stream: anyio.abc.SocketStream, code: str, message: str) -> None:
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await stream.send(json.dumps({"error": {"code": code, "message": message}}).encode() + b"\n")
+async def _first_line(stream: anyio.abc.SocketStream) -> tuple[str, bytes]:
+    """Return the token, and what came after its line."""
+    received = b""
+    with anyio.move_on_after(FIRST_LINE_S):
+        while b"\n" not in received and len(received) < FIRST_LINE:
+            received += await stream.receive(FIRST_LINE)
+    first, found, rest = received.partition(b"\n")
+    if not found:
+        raise Unauthenticated("the first line must be the token")
+    return first.strip().decode("ascii", "replace"), rest
 
 
 def _peer_uid(stream: anyio.abc.SocketStream) -> int:

@@ -33,6 +33,7 @@ from aetherd.kernel.approval.models import (
 from aetherd.kernel.approval.ports import Agents
 from aetherd.kernel.approval.tables import ApprovalRow, ApprovalRuleRow
 from aetherd.operations.dispatch import Dispatcher, Invocation, Proceed
+from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
@@ -56,9 +57,9 @@ class Asked:
 class ApprovalService:
     """Asks, decides, remembers, and runs what was allowed, once."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, dispatcher: Dispatcher, agent: Agents) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, lifecycle: Lifecycle, dispatcher: Dispatcher, agent: Agents) -> None:
         self._store, self._settings, self._clock = store, settings, clock
-        self._dispatcher, self._agent = dispatcher, agent
+        self._lifecycle, self._dispatcher, self._agent = lifecycle, dispatcher, agent
         self.decision_hooks: list[DecisionHook] = []  # in the transaction that decides a runtime's question
         self.after_hooks: list[Callable[[int], None]] = []  # after it, with the pid
         self._changed = anyio.Event()
@@ -73,8 +74,7 @@ class ApprovalService:
         """Go on with calls that were allowed but not begun; expire what waits too long."""
         async with anyio.create_task_group() as group:
             self._group = group
-            for row in await self._store.read(_allowed_and_not_run):
-                group.start_soon(self._run_stored, row.id)
+            group.start_soon(self._go_on)
             group.start_soon(self._sweep)
             yield
             group.cancel_scope.cancel()
@@ -219,8 +219,34 @@ class ApprovalService:
             raise Forbidden(f"{op.name} was {row.state} by {row.decided_by or 'time'}{why}", approval=row.id)
         return _outcome(row, op.output)
 
+    async def _go_on(self) -> None:
+        """After a restart: run what was allowed and not begun; say of what was begun that nobody knows."""
+        await self._lifecycle.up.wait()  # the rooms that shall run it come up after this one
+        unknown = "aetherd was stopped while it ran this; look whether it took effect before asking again"
+        error = json.dumps(Internal(unknown).body()["error"])
+
+        def work(tx: Tx) -> list[str]:
+            rows = tx.session.exec(
+                select(ApprovalRow).where(
+                    ApprovalRow.kind == "operation",
+                    ApprovalRow.state == "allowed",
+                    col(ApprovalRow.rule).is_(None),
+                    col(ApprovalRow.result).is_(None),
+                    col(ApprovalRow.error).is_(None),
+                )
+            ).all()
+            for row in rows:
+                if row.began:
+                    row.error = error
+                    tx.session.add(row)
+            return [row.id for row in rows if not row.began]
+
+        async with anyio.create_task_group() as group:
+            for key in await self._store.write(work):
+                group.start_soon(self._run_stored, key)
+
     async def _run_stored(self, key: str) -> None:
-        """Run an allowed call once, as the one who asked; a crash in between leaves `began` and no result."""
+        """Run an allowed call once, as the one who asked."""
 
         def begin(tx: Tx) -> ApprovalRow | None:
             row = tx.session.get_one(ApprovalRow, key)
@@ -518,10 +544,3 @@ def _moment(text: str) -> str:
     except ValueError as exc:
         raise Invalid(f"until: {text!r} is not an ISO 8601 time", field="until") from exc
     return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
-def _allowed_and_not_run(session: Session) -> list[ApprovalRow]:
-    query = select(ApprovalRow).where(
-        ApprovalRow.kind == "operation", ApprovalRow.state == "allowed", col(ApprovalRow.began).is_(False)
-    )
-    return list(session.exec(query))

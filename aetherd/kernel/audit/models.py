@@ -15,7 +15,9 @@ class AuditQuery(Page):
     actor: str | None = Field(default=None, description="only by this actor")
     operation: str | None = Field(default=None, description="only this operation, or a whole room (`process`)")
     pid: int | None = Field(default=None, description="only calls made by this process")
-    outcome: Literal["ok", "refused", "failed", "open"] | None = Field(default=None)
+    outcome: Literal["ok", "refused", "failed", "open"] | None = Field(
+        default=None, description="only calls that ended so; open: a stream that still flows"
+    )
     since: str | None = Field(default=None, description="ISO 8601 time")
 
 

@@ -90,7 +90,8 @@ class AuditService:
                 await self._failed(invocation, slot, outcome, exc.code, begun)
             raise
         except Exception:
-            await self._failed(invocation, slot, "failed", "internal", begun)
+            if not (delegates and invocation.entered):
+                await self._failed(invocation, slot, "failed", "internal", begun)
             raise
         except anyio.get_cancelled_exc_class():
             if slot is not None:  # what it did before the caller left still needs its record

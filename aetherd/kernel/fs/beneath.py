@@ -75,9 +75,7 @@ def checked(path: str, *, what: str = "path") -> str:
     except UnicodeEncodeError:
         raise Invalid(f"{what} is not valid Unicode") from None
     if path.startswith("/"):
-        raise Invalid(
-            f"{what} {path!r} is absolute; paths are relative to the agent's home, such as `work/notes.md`"
-        )
+        raise Invalid(f"{what} {path!r} is absolute; paths are relative to the agent's home, such as `work/notes.md`")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if len(parts) > DEPTH:
         raise Invalid(f"{what} is nested too deep, at most {DEPTH} directories")

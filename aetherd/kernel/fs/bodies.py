@@ -40,9 +40,7 @@ class OpenFile:
         """Yield bytes start <= i < end; fewer when the file became shorter meanwhile."""
         while start < end:
             size = min(CHUNK, end - start)
-            data = await anyio.to_thread.run_sync(
-                os.pread, self._descriptor, size, start, limiter=self._limiter
-            )
+            data = await anyio.to_thread.run_sync(os.pread, self._descriptor, size, start, limiter=self._limiter)
             if not data:
                 return
             yield data

@@ -129,9 +129,7 @@ def edit(root: Root, quota: Quota, path: str, old: bytes, new: bytes, every: boo
         data = file.read(EDITABLE + 1)
     found = data.count(old)
     if found == 0:
-        raise Conflict(
-            f"{shown(path)} does not hold this text; it must match exactly, with its spaces", matches=0
-        )
+        raise Conflict(f"{shown(path)} does not hold this text; it must match exactly, with its spaces", matches=0)
     if found > 1 and not every:
         raise Conflict(
             f"{shown(path)} holds this text {found} times; give more of its surroundings, or set `all`",
@@ -185,9 +183,7 @@ def move(root: Root, path: str, to: str, overwrite: bool) -> FsStat:
         except OSError as exc:
             exc.filename, exc.filename2 = to, None
             if exc.errno == errno.EXDEV:
-                raise Conflict(
-                    f"{shown(path)} and {shown(to)} are on different disks; copy and remove"
-                ) from exc
+                raise Conflict(f"{shown(path)} and {shown(to)} are on different disks; copy and remove") from exc
             raise
     return stat_of(root, to)
 
@@ -248,9 +244,7 @@ def _copy_directory(root: Root, quota: Quota, path: str, directory: int, name: s
                 for entry in names_of(root, source):
                     files += 1
                     if files > COPIED_FILES:
-                        raise Invalid(
-                            f"{shown(path)} holds more than {COPIED_FILES:,} files; copy it with a command"
-                        )
+                        raise Invalid(f"{shown(path)} holds more than {COPIED_FILES:,} files; copy it with a command")
                     quota.check(root, size, files)
                     here = join(source, entry)
                     with root.open(here, os.O_PATH | os.O_NOFOLLOW) as found:

@@ -75,9 +75,7 @@ class FsEdit(FsPath):
 
     old: str = Field(min_length=1, max_length=1_048_576, repr=False, description="exact text to replace")
     new: str = Field(max_length=1_048_576, repr=False, description="text to put there")
-    all: bool = Field(
-        default=False, description="replace every occurrence; otherwise there must be exactly one"
-    )
+    all: bool = Field(default=False, description="replace every occurrence; otherwise there must be exactly one")
 
 
 class FsEdited(Model):
@@ -148,9 +146,7 @@ class FsMatches(Model):
 
     matches: list[FsMatch]
     files: int = Field(description="files looked at")
-    complete: bool = Field(
-        description="false: a bound (matches, files, bytes or time) ended the search early"
-    )
+    complete: bool = Field(description="false: a bound (matches, files, bytes or time) ended the search early")
 
 
 class FsMkdir(FsPath):
@@ -162,9 +158,7 @@ class FsMkdir(FsPath):
 class FsMove(FsPath):
     """From where to where."""
 
-    to: str = Field(
-        min_length=1, max_length=4096, description=f"new path, {PATH}; not the directory to put it in"
-    )
+    to: str = Field(min_length=1, max_length=4096, description=f"new path, {PATH}; not the directory to put it in")
     overwrite: bool = Field(default=False, description="replace a file that is there")
 
 
@@ -186,12 +180,8 @@ class FsWatch(Placed):
 
     path: str = Field(default=".", min_length=1, max_length=4096, description=f"directory, {PATH}")
     recursive: bool = Field(default=True, description="also the directories in it, at most 2,000")
-    follow: bool = Field(
-        default=False, description="stream until you stop; otherwise answer with the first changes"
-    )
-    timeout_s: float = Field(
-        default=60, gt=0, le=3600, description="without `follow`: answer at the latest after this"
-    )
+    follow: bool = Field(default=False, description="stream until you stop; otherwise answer with the first changes")
+    timeout_s: float = Field(default=60, gt=0, le=3600, description="without `follow`: answer at the latest after this")
 
 
 class FsChange(Model):
@@ -204,6 +194,6 @@ class FsChange(Model):
 
 
 class FsChanges(Model):
-    """Changes that came together; none when the time was up."""
+    """Changes that came together; none when the time was up, and in the first item of a stream."""
 
     changes: list[FsChange]

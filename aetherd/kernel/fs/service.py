@@ -20,6 +20,7 @@ from aetherd.kernel.fs.beneath import Root, checked, inside, openat2, shown
 from aetherd.kernel.fs.bodies import Bodies
 from aetherd.kernel.fs.events import FsChanged, What
 from aetherd.kernel.fs.models import (
+    FsChange,
     FsChanges,
     FsContent,
     FsEdit,
@@ -52,6 +53,7 @@ from aetherd.store import Store
 T = TypeVar("T")
 MINE = Subject("agent", "agent")
 THREADS = 8
+SLOW_THREADS = 2  # for copies and removals, which may take long
 SEARCHES = 3
 WATCHES = 64
 EDITS_WAIT_S = 30.0
@@ -72,6 +74,7 @@ class FsService:
         self._store, self._agents = store, agent
         self._quota = Quota()
         self._limiter = anyio.CapacityLimiter(THREADS)
+        self._slow = anyio.CapacityLimiter(SLOW_THREADS)
         self._searches = anyio.CapacityLimiter(SEARCHES)
         self._watches = 0
         self._busy: dict[str, _Busy] = {}
@@ -116,9 +119,7 @@ class FsService:
             input,
             call,
             "edited",
-            lambda root: disk.edit(
-                root, self._quota, path, input.old.encode(), input.new.encode(), input.all
-            ),
+            lambda root: disk.edit(root, self._quota, path, input.old.encode(), input.new.encode(), input.all),
             path,
             alone=True,
         )
@@ -130,12 +131,8 @@ class FsService:
 
         def work(root: Root) -> FsEntries:
             must_be_directory(root, path)
-            page = list_page(
-                root, path, recursive=input.recursive, hidden=input.hidden, limit=input.limit, after=after
-            )
-            return FsEntries(
-                path=shown(path), entries=page.entries, cursor=_cursor(page.last), complete=page.complete
-            )
+            page = list_page(root, path, recursive=input.recursive, hidden=input.hidden, limit=input.limit, after=after)
+            return FsEntries(path=shown(path), entries=page.entries, cursor=_cursor(page.last), complete=page.complete)
 
         return await self._in(input, call, work)
 
@@ -191,6 +188,7 @@ class FsService:
             lambda root: disk.copy(root, self._quota, path, to, input.overwrite),
             path,
             to,
+            slow=True,
         )
 
     @operation("fs.remove", effect=Effect.DESTROY, access=MINE, positional=("path",))
@@ -198,7 +196,12 @@ class FsService:
         """Remove a file, a link (not its target) or a directory."""
         path = checked(input.path)
         kind = await self._change(
-            input, call, "removed", lambda root: disk.remove(root, self._quota, path, input.recursive), path
+            input,
+            call,
+            "removed",
+            lambda root: disk.remove(root, self._quota, path, input.recursive),
+            path,
+            slow=True,
         )
         return FsRemoved(path=shown(path), kind=kind)
 
@@ -212,13 +215,15 @@ class FsService:
         try:
             with closing(Watch(input.recursive)) as watch:
                 await self._run(home, lambda root: watch.add(root, path))
+                if input.follow:
+                    yield FsChanges(changes=[])  # the watch stands: nothing from here on is missed
                 while True:
-                    changes = FsChanges(changes=[])
+                    changes: list[FsChange] = []
                     with anyio.move_on_after(None if input.follow else input.timeout_s):
-                        changes = FsChanges(changes=await watch.changes())
+                        changes = await watch.changes()
                     if watch.fresh:
-                        await self._run(home, watch.add_fresh)
-                    yield changes
+                        changes = changes + await self._run(home, watch.add_fresh)
+                    yield FsChanges(changes=changes)
                     if not input.follow:
                         return
         finally:
@@ -234,12 +239,12 @@ class FsService:
     async def _in(self, input: Placed, call: Call, work: Callable[[Root], T]) -> T:
         return await self._run(await self._home(input, call), work)
 
-    async def _run(self, home: Home, work: Callable[[Root], T]) -> T:
+    async def _run(self, home: Home, work: Callable[[Root], T], limiter: anyio.CapacityLimiter | None = None) -> T:
         def run() -> T:
             with inside(home) as root:
                 return work(root)
 
-        return await anyio.to_thread.run_sync(run, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(run, limiter=limiter or self._limiter)
 
     async def _change(
         self,
@@ -251,13 +256,14 @@ class FsService:
         to: str | None = None,
         *,
         alone: bool = False,
+        slow: bool = False,
     ) -> T:
         """Do the work, then tell it; a caller that goes away does not tear the two apart."""
         home = await self._home(input, call)
         if alone:
             result = await self._alone(home, work)
         else:
-            result = await self._run(home, work)
+            result = await self._run(home, work, self._slow if slow else None)
         with anyio.CancelScope(shield=True):
             await self._tell(call, home.agent, what, path, to)
         return result
@@ -276,9 +282,7 @@ class FsService:
                 del self._busy[home.agent]
 
     async def _tell(self, call: Call, agent: str, what: What, path: str, to: str | None = None) -> None:
-        event = FsChanged(
-            pid=call.pid, agent=agent, path=shown(path), what=what, to=None if to is None else shown(to)
-        )
+        event = FsChanged(pid=call.pid, agent=agent, path=shown(path), what=what, to=None if to is None else shown(to))
         await self._store.write(lambda tx: tx.emit(event))
 
     async def _put(self, call: Call, agent: str, path: str) -> None:

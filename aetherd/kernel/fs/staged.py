@@ -26,9 +26,7 @@ class Staged:
         self._name: str | None = None
         try:
             try:
-                self.descriptor = os.open(
-                    ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=directory
-                )
+                self.descriptor = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=directory)
             except OSError:  # a disk without unnamed files; a real refusal comes again below
                 self._name = part_name()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -61,9 +59,7 @@ class Staged:
 
     def _link(self, name: str) -> None:
         try:
-            os.link(
-                f"/proc/self/fd/{self.descriptor}", name, dst_dir_fd=self._directory, follow_symlinks=True
-            )
+            os.link(f"/proc/self/fd/{self.descriptor}", name, dst_dir_fd=self._directory, follow_symlinks=True)
         except OSError as exc:
             exc.filename, exc.filename2 = name, None
             raise

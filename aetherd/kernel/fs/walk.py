@@ -76,9 +76,7 @@ class Listing:
     complete: bool = True
 
 
-def list_page(
-    root: Root, top: str, *, recursive: bool, hidden: bool, limit: int, after: str | None
-) -> Listing:
+def list_page(root: Root, top: str, *, recursive: bool, hidden: bool, limit: int, after: str | None) -> Listing:
     """Return a page in the order of the path's parts, a directory before what is in it."""
     page = Listing([])
     last: str | None = None
@@ -123,9 +121,7 @@ def _paths(root: Root, top: str, recursive: bool, hidden: bool, after: tuple[str
 def _children(root: Root, path: str, hidden: bool, since: tuple[str, ...]) -> Iterator[str]:
     names = names_of(root, path)
     return (
-        join(path, name)
-        for name in names
-        if (hidden or not name.startswith(".")) and (not since or name >= since[0])
+        join(path, name) for name in names if (hidden or not name.startswith(".")) and (not since or name >= since[0])
     )
 
 

@@ -35,38 +35,42 @@ class Watch:
         """Raises Unavailable when the kernel gives no more of them."""
         self.descriptor = int(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         if self.descriptor < 0:
-            raise Unavailable(
-                "the kernel gives no more inotify instances; raise fs.inotify.max_user_instances"
-            )
+            raise Unavailable("the kernel gives no more inotify instances; raise fs.inotify.max_user_instances")
         self._recursive = recursive
         self._paths: dict[int, str] = {}
         self.fresh: list[str] = []  # directories that appeared and are not watched yet
 
-    def add(self, root: Root, path: str) -> None:
-        """Watch a directory and, if wanted, those below it; blocking, raises OSError when not there."""
-        waiting = [path]
+    def add(self, root: Root, path: str) -> list[str]:
+        """Watch a directory and, if wanted, those below it; blocking, raises OSError when it is not there.
+
+        Returns what is in them, which may have come before the watch did.
+        """
+        waiting, found = [path], []
         while waiting:
             here = waiting.pop()
+            flags = os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if here != path else 0)
             try:
-                with root.open(
-                    here, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if here != path else 0)
-                ) as found:
-                    self._watch(found, here)
+                with root.open(here, flags) as directory:
+                    self._watch(directory, here)
                     if self._recursive:
-                        with os.scandir(found) as entries:
-                            waiting += [
-                                join(here, e.name) for e in entries if e.is_dir(follow_symlinks=False)
-                            ]
+                        with os.scandir(directory) as entries:
+                            for entry in entries:
+                                found.append(join(here, entry.name))
+                                if entry.is_dir(follow_symlinks=False):
+                                    waiting.append(found[-1])
             except OSError:
                 if here == path:
                     raise
+        return found
 
-    def add_fresh(self, root: Root) -> None:
-        """Watch what appeared since."""
+    def add_fresh(self, root: Root) -> list[FsChange]:
+        """Watch the directories that appeared, and tell what appeared in them meanwhile."""
         fresh, self.fresh = self.fresh, []
+        found: list[str] = []
         for path in fresh:
             with contextlib.suppress(OSError):
-                self.add(root, path)
+                found += self.add(root, path)
+        return [FsChange(path=shown(path), kind="created") for path in found if PART not in path]
 
     def _watch(self, directory: int, path: str) -> None:
         if len(self._paths) >= DIRECTORIES:

@@ -26,8 +26,7 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
     identity = workshop.host.identity(f"p{row.pid}", row.uid)
     if launch.files:
         await anyio.to_thread.run_sync(_write_files, spawn, launch.files, identity.uid)
-    path = workshop.host.make_door(row.pid, identity.uid)
-    await workshop.doors.open(Doorway(row.pid, path, identity.uid))
+    path = await open_door(workshop, row)
     limits = Limits.model_validate_json(row.limits)
     return await workshop.host.start_shim(
         directory,
@@ -39,6 +38,15 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
         rlimits=rlimits(limits),
         reach=(path.parent, spawn.config, *workshop.relay.needs, *_outside(launch.cwd, spawn.home)),
     )
+
+
+async def open_door(workshop: Workshop, row: ProcessRow) -> Path:
+    """Have the process's own socket, again after a restart of the daemon; returns its path."""
+    assert row.pid is not None
+    identity = workshop.host.identity(f"p{row.pid}", row.uid)
+    path = workshop.host.make_door(row.pid, identity.uid)
+    await workshop.doors.open(Doorway(row.pid, path, identity.uid))
+    return path
 
 
 def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:

@@ -37,12 +37,6 @@ class Roster:
     def __len__(self) -> int:
         return len(self._supervisors)
 
-    @property
-    def full(self) -> bool:
-        """Whether as many processes run as may."""
-        running = sum(1 for one in self._supervisors.values() if not one.ended.is_set())
-        return running >= self._w.settings.max_running
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Re-adopt every living process before anything else happens."""
@@ -93,22 +87,21 @@ class Roster:
         record = self._w.record
 
         def work(tx: Tx) -> ProcessRow | None:
+            if self._w.full(tx):
+                return None
             query = select(ProcessRow).where(ProcessRow.state == State.QUEUED)
             row = tx.session.exec(query.order_by(col(ProcessRow.priority).desc(), col(ProcessRow.pid))).first()
             if row is not None:
                 record.state(tx, row, State.STARTING)
             return row
 
-        while not self.full:
-            row = await self._w.store.write(work)
-            if row is None:
-                return
+        while (row := await self._w.store.write(work)) is not None:
             self.supervise(row)
 
     async def kill(self, pid: int, actor: str) -> None:
         """End a process and everything it started, at once."""
         supervisor = self._supervisors.get(pid)
-        if supervisor is None:  # queued: nothing runs
+        if supervisor is None:  # nothing runs: queued, or accepted a moment ago
 
             def work(tx: Tx) -> ProcessRow:
                 row = self._w.record.row(tx, pid)

@@ -116,7 +116,7 @@ class ProcessService:
         known = None if input.agent is None else await self._agent.find(input.agent, call)
         context = await self._context(known.id if known else None, input.goal, call)
         row = await spawning.accept(
-            self._w, self._agent, self._token, input, call, known=known, context=context, queued=self._roster.full
+            self._w, self._agent, self._token, input, call, known=known, context=context
         )
         assert row.pid is not None
         if row.state == State.QUEUED:

@@ -46,7 +46,6 @@ async def accept(
     *,
     known: AgentRecord | None,
     context: str,
-    queued: bool,
 ) -> ProcessRow:
     """Write the process; when this returns it is durable and will be started, now or after a crash."""
     session = None
@@ -73,7 +72,8 @@ async def accept(
                 parent=row.parent,
             )
         )
-        record.state(tx, row, State.QUEUED if queued else State.STARTING)
+        waits = workshop.full(tx) or tx.session.exec(select(ProcessRow.pid).where(ProcessRow.state == State.QUEUED)).first()
+        record.state(tx, row, State.QUEUED if waits else State.STARTING)
         token = tokens.make_process_token(
             tx, agent=row.agent, pid=row.pid, toolset=row.toolset, user=row.user, org=row.org
         )

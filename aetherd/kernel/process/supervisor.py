@@ -24,7 +24,7 @@ from aetherd.core.errors import AetherError, Unavailable
 from aetherd.events import Frame
 from aetherd.kernel.process.events import ProcessAdopted, ProcessBlocked, ProcessStarted
 from aetherd.kernel.process.inputs import Sender
-from aetherd.kernel.process.launch import prepare
+from aetherd.kernel.process.launch import open_door, prepare
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
 from aetherd.runtime import Decoder, Delta, Ended, Launch, Output, Spawn, Verdict
@@ -119,8 +119,11 @@ class Supervisor:
         self.launched.set()
         try:
             ended = await self._attend(shim, decoder)
-        except ShimGone as exc:
-            return await self._lost(str(exc))
+        except ExceptionGroup as errors:  # the reader and a sender may both find it gone
+            gone, others = errors.split(ShimGone)
+            if gone is None or others is not None:
+                raise
+            return await self._lost("its supervisor is gone and it left no exit record")
         finally:
             await shim.aclose()
         return await self._after(ended, spawn, decoder)
@@ -146,8 +149,18 @@ class Supervisor:
         spawn, adapter = await self._w.spawn_of(self.row, found.mode, found.resumed)
         decoder = adapter.decoder(spawn, json.loads(found.decoder) if found.decoder else None)
         if isinstance(shim, Shim):
+            await open_door(self._w, self.row)
             await self._w.store.write(self._adopted)
+            await self._make_true()
         return shim, spawn, decoder
+
+    async def _make_true(self) -> None:
+        """What was written before the daemon was killed may not have been done."""
+        if self.row.ended_by is not None:
+            await self._w.kill_tree(self.pid)
+        elif self.row.state == State.PAUSED:
+            identity = self._w.host.identity(f"p{self.pid}", None)
+            await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
 
     def _adopted(self, tx: Tx) -> None:
         row = self._w.record.row(tx, self.pid)
@@ -192,6 +205,9 @@ class Supervisor:
             spawn, adapter = await self._w.spawn_of(self.row, mode, resume)
             launch = adapter.launch(spawn)
             inc = await self._w.store.write(lambda tx: self._begin(tx, launch, mode, resume))
+            if inc is None:
+                await self._end(Verdict("killed", f"ended by {self.row.ended_by}"), None, None)
+                return None
             self.incarnation = inc
             directory = self._w.shim_dir(self.pid, inc.number)
             await self._w.agent.make_home(self.row.agent, self.row.uid)
@@ -200,12 +216,17 @@ class Supervisor:
             await self._launch_failed(exc, mode)
             return None if self.row.state in ENDED else await self._launch()
         await self._started(inc, spawned.os_pid, spawned.start_time, spawned.boot_id)
+        if self.row.ended_by is not None:  # while it was launched
+            await self._w.kill_tree(self.pid)
         shim = await open_shim(directory)
         return shim, spawn, adapter.decoder(spawn)
 
-    def _begin(self, tx: Tx, launch: Launch, mode: str, resume: bool) -> IncarnationRow:
+    def _begin(self, tx: Tx, launch: Launch, mode: str, resume: bool) -> IncarnationRow | None:
+        """Write the next incarnation; None when somebody has ended the process meanwhile."""
         record = self._w.record
-        row = record.row(tx, self.pid)
+        row = self.row = record.row(tx, self.pid)
+        if row.ended_by is not None or State(row.state) in ENDED:
+            return None
         row.incarnation += 1
         row.session = launch.session or row.session
         inc = IncarnationRow(

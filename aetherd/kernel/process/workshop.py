@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from sqlmodel import col, func, select
 
 from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
@@ -17,7 +18,7 @@ from aetherd.events import Hub
 from aetherd.kernel.process.host import Host
 from aetherd.kernel.process.ports import Agents, Approvals
 from aetherd.kernel.process.record import Record
-from aetherd.kernel.process.states import State
+from aetherd.kernel.process.states import LIVE, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Vault
 from aetherd.operations.doors import Doors, Relay
@@ -107,6 +108,12 @@ class Workshop:
             cols=row.cols,
         )
         return spawn, adapter
+
+    def full(self, tx: Tx) -> bool:
+        """Tell, as it is written, whether as many processes run as may."""
+        states = [str(state) for state in LIVE]
+        query = select(func.count()).select_from(ProcessRow).where(col(ProcessRow.state).in_(states))
+        return tx.session.exec(query).one() >= self.settings.max_running
 
     def can_change_mode(self, row: ProcessRow) -> bool:
         """Tell whether this runtime opens a TUI on its conversation."""

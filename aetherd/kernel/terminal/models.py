@@ -13,8 +13,8 @@ class TerminalOpen(Model):
     pid: int | None = Field(default=None, ge=1, description="process whose place it opens in; default the caller's own")
     argv: list[str] | None = Field(default=None, max_length=1000, description="command; default is a login shell")
     cwd: str | None = Field(default=None, description="directory, relative to the home; default the home")
-    rows: int = Field(default=30, ge=2, le=500)
-    cols: int = Field(default=110, ge=10, le=1000)
+    rows: int = Field(default=30, ge=2, le=500, description="height in characters")
+    cols: int = Field(default=110, ge=10, le=1000, description="width in characters")
 
 
 class TerminalRef(Model):
@@ -98,5 +98,5 @@ class TerminalResize(Model):
     """A new size."""
 
     terminal: str = Field(description="terminal id, or a pid")
-    rows: int = Field(ge=2, le=500)
-    cols: int = Field(ge=10, le=1000)
+    rows: int = Field(ge=2, le=500, description="height in characters")
+    cols: int = Field(ge=10, le=1000, description="width in characters")

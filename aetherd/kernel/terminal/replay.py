@@ -30,7 +30,6 @@ class Start:
     end: int  # of the output, when it was looked at
     prefix: bytes  # resets the viewer's terminal and sets the modes that hold at the offset
     cut: bool  # something is missing before it
-    full_screen: bool
 
 
 class Replay:
@@ -46,8 +45,7 @@ class Replay:
         if offset > 0:
             offset += _clean(data)
         modes = self.modes(directory, offset)
-        full_screen = any(modes.get(mode, False) for mode in ALTERNATE) or not modes.get(_CURSOR, True)
-        return Start(offset, end, _prefix(modes), offset > 0, full_screen)
+        return Start(offset, end, _prefix(modes), offset > 0)
 
     def modes(self, directory: Path, offset: int) -> Mapping[int, bool]:
         """Return the modes as they are just before an offset."""

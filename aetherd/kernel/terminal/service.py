@@ -77,8 +77,12 @@ class TerminalService:
         self._group: TaskGroup | None = None
 
     def offers(self) -> Mapping[str, Any]:
-        """Say who owns a terminal, and open byte channels."""
-        return {"owners.terminal": self._targets.owner, "attach.terminal": self.channel}
+        """Say who owns a terminal, open byte channels, keep agents with open terminals from being removed."""
+        return {
+            "owners.terminal": self._targets.owner,
+            "attach.terminal": self.channel,
+            "agent.removal_gates": self._unused,
+        }
 
     def metrics(self) -> dict[str, float]:
         """Tell how many terminals live and how many are watched."""
@@ -318,6 +322,12 @@ class TerminalService:
                 await keyboard.aclose()
 
     # Below the operations ---------------------------------------------------------------------------
+
+    async def _unused(self, agent: str) -> None:
+        """Raise Conflict while a terminal of this agent is open."""
+        for alive in self._living.all.values():
+            if alive.row.agent == agent:
+                raise Conflict(f"terminal {alive.row.id} is open in the agent's home; close it first", agent=agent)
 
     async def _must_type(self, target: Target, call: Call) -> None:
         reason = await self._targets.why_not(target, call)

@@ -77,10 +77,11 @@ class Viewer:
             while True:
                 await anyio.sleep(TICK_S)
                 self.writable = await self._may() is None
-                stalled = self._unshown >= WINDOW and self._clock.monotonic() - self._shown_at > STALL_S
+                stalled = self._unshown >= RESUME and self._clock.monotonic() - self._shown_at > STALL_S
                 if stalled and self._gates:
                     logger.info("a viewer of %s shows nothing; the program goes on", self._keyboard.directory.name)
-                await self._set_gate(self.writable and not stalled)
+                    self._behind = True
+                await self._set_gate(self.writable and not self._behind)
         except Exception:
             logger.exception("a terminal's viewer is not looked after any more")
             await self._set_gate(False)
@@ -153,7 +154,7 @@ class Viewer:
             await self._shim.aclose()
 
     async def _jump(self) -> bool:
-        """Go to the newest output; return whether something full-screen must be painted again."""
+        """Go to the newest output; return whether something is missing before it."""
         directory = self._keyboard.directory
         try:
             start = await anyio.to_thread.run_sync(self._replay.start, directory, limiter=self._limiter)
@@ -167,7 +168,7 @@ class Viewer:
         self._ahead, self._position = start.prefix, start.offset
         self._unshown, self._limit, self._gates = 0, None, False
         await shim.attach(start.offset)
-        return start.cut or start.full_screen
+        return start.cut
 
     async def _catch_up(self) -> None:
         """Wait until the viewer has shown what it was given; then go on, if far behind from the newest."""

@@ -1,0 +1,69 @@
+# The two commands a stranger needs: `make run` and `make test`. Everything is kept in this folder.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+STATIC := aetherd/web/static/index.html
+UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: install run test check fix gen ui bench conformance lock clean
+
+install: $(STAMPS)/run $(STATIC)  ## make .venv with everything but test tools, and build the console
+
+run: install  ## start the daemon, follow the first agent to its result
+	@$(BIN)/aetherctl up
+	@$(BIN)/aetherctl first-agent
+
+test: $(STAMPS)/test $(STATIC) check  ## check everything, then run all tests
+	@scripts/system-packages
+	$(BIN)/python -m pytest
+
+check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contracts, generated files, file sizes
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo | tail -n 8
+	$(BIN)/python -m aetherd.daemon.catalog --check
+	$(BIN)/python scripts/file_sizes.py
+	scripts/node npm --prefix ui run --silent check
+
+fix: $(STAMPS)/test  ## format and mend what can be mended
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
+
+gen: $(STAMPS)/run  ## catalog.json, tools.md, the TypeScript client
+	$(BIN)/python -m aetherd.daemon.catalog
+
+ui: $(STATIC)  ## build the console
+
+bench: $(STAMPS)/test $(STATIC)  ## the figures of the README, ours and a peer's in one run
+	$(BIN)/python benchmarks/all.py
+
+conformance:
+	@echo "the official MCP conformance suite comes with the next milestone; tests/mcp covers both eras" && exit 1
+
+lock:  ## renew the locked requirements (no index addresses in them)
+	scripts/lock
+
+clean:
+	rm -rf $(VENV) $(STAMPS) aetherd/web/static ui/node_modules
+
+$(BIN)/python:
+	scripts/venv $(VENV)
+
+$(STAMPS)/run: $(BIN)/python requirements/run.txt pyproject.toml
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/test: $(STAMPS)/run requirements/test.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/ui-modules: $(BIN)/python ui/package-lock.json
+	scripts/node npm --prefix ui ci --silent --no-fund --no-audit
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STATIC): $(STAMPS)/ui-modules $(UI_SOURCES)
+	scripts/node npm --prefix ui run --silent build
+	@touch $@
