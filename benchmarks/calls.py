@@ -8,7 +8,6 @@ stand first. `2026` marks the stateless era; all else is the 2025 handshake. CPU
 
 import argparse
 import contextlib
-import json
 import os
 import statistics
 import subprocess

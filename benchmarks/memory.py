@@ -113,10 +113,7 @@ def main() -> None:
             columns.append(anyio.run(measure, path))
     print("recall, p50 / p99 ms".ljust(26) + "".join(f"{size:>20,}" for size in sizes))
     for title in columns[0]:
-        print(
-            title.ljust(26)
-            + "".join(f"{column[title][0]:>11.1f} / {column[title][1]:<6.1f}" for column in columns)
-        )
+        print(title.ljust(26) + "".join(f"{column[title][0]:>11.1f} / {column[title][1]:<6.1f}" for column in columns))
 
 
 if __name__ == "__main__":

@@ -29,15 +29,11 @@ DETACH = 0x1D  # Ctrl-]
 ACK = 64 * 1024
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 # Leaves what the other side switched on: alternate screen, mouse, bracketed paste, hidden cursor, colour.
-RESTORE = (
-    b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n"
-)
+RESTORE = b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n"
 
 
 @click.command()
-@click.option(
-    "--follow", "-f", is_flag=True, help="go on with what happens from now on; reconnects by itself"
-)
+@click.option("--follow", "-f", is_flag=True, help="go on with what happens from now on; reconnects by itself")
 @click.option("--since", type=click.IntRange(min=0), help="only events after this id")
 @click.option("--type", "types", multiple=True, help="only events of this type; may be repeated")
 @click.option("--pid", type=int, help="only of this process")
@@ -93,9 +89,7 @@ def log(client: Client, query: str, follow: bool) -> Iterator[tuple[str, bytes]]
 def line(event: dict[str, Any]) -> str:
     """Return one event as one line."""
     about = " ".join(str(event[name]) for name in ("pid", "agent") if event.get(name) is not None)
-    data = ", ".join(
-        f"{name}={render.plain(value)[:120]}" for name, value in (event.get("data") or {}).items()
-    )
+    data = ", ".join(f"{name}={render.plain(value)[:120]}" for name, value in (event.get("data") or {}).items())
     at = str(event.get("at", ""))[11:19]
     kind = render.styled(render.plain(event.get("type")), fg="cyan")
     return f"{event.get('id')}  {at}  {kind}  {render.plain(about)}  {data}".rstrip()

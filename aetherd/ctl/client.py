@@ -21,9 +21,7 @@ ANSWER_S = 3700.0  # the longest wait an operation takes is an hour
 class Failure(Exception):
     """Raised for everything that ends a command: its message, a hint, and the exit code."""
 
-    def __init__(
-        self, message: str, code: str = "internal", hint: str | None = None, data: Any = None
-    ) -> None:
+    def __init__(self, message: str, code: str = "internal", hint: str | None = None, data: Any = None) -> None:
         super().__init__(message)
         self.message, self.code, self.hint, self.data = message, code, hint, data or {}
 
@@ -134,9 +132,7 @@ class Client:
     def events(self, query: str, last: str | None) -> Iterator[tuple[str, bytes, str | None]]:
         """Yield events of the log as (type, JSON, id) until the connection ends."""
         headers = {} if last is None else {"Last-Event-ID": last}
-        with self._sent(
-            "GET", f"/v1/events?{query}", None, "text/event-stream", headers, QUIET_S
-        ) as response:
+        with self._sent("GET", f"/v1/events?{query}", None, "text/event-stream", headers, QUIET_S) as response:
             yield from events(response)
 
     @contextlib.contextmanager

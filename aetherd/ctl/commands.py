@@ -14,6 +14,7 @@ import click
 from aetherd.ctl import render
 from aetherd.ctl.client import Client, Failure
 
+SHIPPED = Path(__file__).parents[1] / "catalog.json"
 TAKEN = {"json", "input", "help"}
 
 Schema = dict[str, Any]
@@ -24,13 +25,10 @@ def catalog(client: Client | None = None) -> dict[str, Any]:
     if client is not None:
         found: dict[str, Any] = json.loads(client.request("GET", "/v1/catalog"))
         return found
-    path = Path(__file__).parents[1] / "catalog.json"
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(SHIPPED.read_bytes())
     except FileNotFoundError:
-        raise Failure(
-            "this installation has no catalogue", "unavailable", "ask the daemon: aetherctl --live"
-        ) from None
+        raise Failure("this installation has no catalogue", "unavailable", "ask the daemon: aetherctl --live") from None
     return found
 
 
@@ -57,9 +55,7 @@ class Pair(click.ParamType[tuple[str, str]]):
 
     name = "key=value"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Split it."""
         key, found, rest = str(value).partition("=")
         if not found or not key:
@@ -135,9 +131,7 @@ class Field:
         """Return it as an option."""
         if self.kinds - {"null"} == {"boolean"}:
             flag = self.flag
-            return click.Option(
-                [f"{flag}/--no-{flag[2:]}", self.key], default=None, help=self.help, show_default=False
-            )
+            return click.Option([f"{flag}/--no-{flag[2:]}", self.key], default=None, help=self.help, show_default=False)
         return click.Option(
             [self.flag, self.key],
             type=self.value_type(),
@@ -174,9 +168,7 @@ def variants(schema: Schema, root: Schema) -> list[Schema]:
     """Return the alternatives a schema allows, with references resolved."""
     if "$ref" in schema:
         return variants(root.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {}), root)
-    found = [
-        leaf for part in (*schema.get("anyOf", ()), *schema.get("allOf", ())) for leaf in variants(part, root)
-    ]
+    found = [leaf for part in (*schema.get("anyOf", ()), *schema.get("allOf", ())) for leaf in variants(part, root)]
     return found or [schema]
 
 
@@ -185,9 +177,7 @@ def fields_of(schema: Schema, root: Schema, path: tuple[str, ...] = ()) -> list[
     found: list[Field] = []
     for name, part in schema.get("properties", {}).items():
         field = Field((*path, name), part, root)
-        inner = [
-            choice for choice in field.choices if choice.get("type") == "object" and choice.get("properties")
-        ]
+        inner = [choice for choice in field.choices if choice.get("type") == "object" and choice.get("properties")]
         if len(inner) == 1 and not path and field.kinds <= {"object", "null"}:
             found += fields_of(inner[0], root, (*path, name))
         else:
@@ -346,9 +336,7 @@ class Rooms(click.Group):
         except (click.Abort, KeyboardInterrupt):
             sys.exit(130)
         except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), 1
-            )  # whoever read has enough; the exit flush must not fail
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read has enough; the exit flush must not fail
             sys.exit(0)
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -29,7 +29,9 @@ def first_agent(ctx: click.Context) -> None:
         render.out(render.plain(line))
     link = json.loads(client.request("POST", "/v1/login", {}))["url"]
     render.out(f"\nConsole        {link}   (works once, for ten minutes; `aetherctl console` prints another)")
-    render.out("Claude Code    .venv/bin/aetherctl process spawn --runtime claude-code --goal '…' --env ANTHROPIC_API_KEY=…")
+    render.out(
+        "Claude Code    .venv/bin/aetherctl process spawn --runtime claude-code --goal '…' --env ANTHROPIC_API_KEY=…"
+    )
     render.out("Stop           .venv/bin/aetherctl down   (agents go on; `down --agents` ends them too)\n")
     if not done:
         raise Failure(f"the first agent ended {result['outcome']}", "internal")

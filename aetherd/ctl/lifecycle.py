@@ -65,9 +65,7 @@ def up(ctx: click.Context, port: int | None) -> None:
             click.echo("  open the console: aetherctl console", err=True)
             return
         if ended:
-            raise Failure(
-                f"aetherd ended at once with exit code {process.returncode}{last_words(log)}", "unavailable"
-            )
+            raise Failure(f"aetherd ended at once with exit code {process.returncode}{last_words(log)}", "unavailable")
     raise Failure(f"aetherd is not ready after {READY_S:.0f} s{last_words(log)}", "unavailable", f"see {log}")
 
 
@@ -105,9 +103,7 @@ def last_words(log: Path) -> str:
 
 
 @click.command()
-@click.option(
-    "--agents", is_flag=True, help="end the agents too; without it they go on and are found again by `up`"
-)
+@click.option("--agents", is_flag=True, help="end the agents too; without it they go on and are found again by `up`")
 @click.pass_context
 def down(ctx: click.Context, agents: bool) -> None:
     """Stop the daemon; agents go on unless told otherwise."""
@@ -121,9 +117,7 @@ def down(ctx: click.Context, agents: bool) -> None:
         render.out("aetherd is not running")
         return
     if not gone(client, watch):
-        raise Failure(
-            f"aetherd is still there after {GONE_S:.0f} s", hint=f"see {home() / 'log' / 'aetherd.log'}"
-        )
+        raise Failure(f"aetherd is still there after {GONE_S:.0f} s", hint=f"see {home() / 'log' / 'aetherd.log'}")
     render.out("aetherd has stopped" + (", and its agents" if agents else "; agents go on"))
 
 

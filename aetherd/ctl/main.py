@@ -11,9 +11,7 @@ from aetherd.ctl.commands import Rooms
 
 @click.group(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="aetherctl %(version)s")
-@click.option(
-    "--live", is_flag=True, help="take the commands from the running daemon, not from this installation"
-)
+@click.option("--live", is_flag=True, help="take the commands from the running daemon, not from this installation")
 def cli(live: bool) -> None:
     """Operate aetherd: agents as supervised processes.
 

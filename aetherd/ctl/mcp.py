@@ -24,9 +24,7 @@ def group() -> None:
 
 
 @group.command()
-@click.option(
-    "--http", "over_http", is_flag=True, help="the HTTP form; the client's environment needs AETHER_TOKEN"
-)
+@click.option("--http", "over_http", is_flag=True, help="the HTTP form; the client's environment needs AETHER_TOKEN")
 @click.option("--write", is_flag=True, help="add it to .mcp.json of this directory")
 @click.pass_context
 def config(ctx: click.Context, over_http: bool, write: bool) -> None:
@@ -57,9 +55,7 @@ def stdio_form() -> dict[str, Any]:
     """Return the relay's command; the home only where it is not the usual one."""
     beside = Path(sys.executable).parent / "aether-mcp"
     checkout = Path(__file__).parents[2] / "bin" / "aether-mcp"
-    found = next((str(path) for path in (beside, checkout) if path.exists()), None) or shutil.which(
-        "aether-mcp"
-    )
+    found = next((str(path) for path in (beside, checkout) if path.exists()), None) or shutil.which("aether-mcp")
     if found is None:
         raise Failure("the relay aether-mcp is not installed", "unavailable", "pip install aetherd")
     usual = Path("~/.aether").expanduser().absolute()

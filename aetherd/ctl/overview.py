@@ -95,11 +95,7 @@ def warnings(found: dict[str, Any]) -> list[str]:
     """Return what the daemon warns of, and every room that is not well and not told of yet."""
     told = [render.plain(text) for text in found.get("warnings") or ()]
     rooms = (found.get("health") or {}).items()
-    unwell = {
-        name: render.plain(room.get("detail") or "not well")
-        for name, room in rooms
-        if not room.get("ok", True)
-    }
+    unwell = {name: render.plain(room.get("detail") or "not well") for name, room in rooms if not room.get("ok", True)}
     return told + [f"{name}: {detail}" for name, detail in unwell.items() if detail not in told]
 
 
@@ -128,10 +124,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             mark, colour = MARKS[verdict(check)]
             detail = check.get("detail") or check.get("version") or check.get("summary")
             label = render.plain(check.get("title") or check.get("name"))
-            render.out(
-                f"  {render.styled(mark, fg=colour)} {label}"
-                + (f": {render.plain(detail)}" if detail else "")
-            )
+            render.out(f"  {render.styled(mark, fg=colour)} {label}" + (f": {render.plain(detail)}" if detail else ""))
             if hint := check.get("fix") or check.get("missing"):
                 render.out(f"      {render.plain(hint)}")
 

@@ -80,7 +80,7 @@ async def serve(settings: Settings) -> None:
         port = sockets[0].getsockname()[1]
         kernel.lifecycle.address = web.address = f"http://{settings.host}:{port}"
         server = Server(web)
-        async with mcp.running(), anyio.create_task_group() as group:
+        async with tools.running(), mcp.running(), anyio.create_task_group() as group:
             await Sockets(house, tools, group).serve(settings.run_dir / "aetherd.sock")
             group.start_soon(_until_signal, kernel, server)
             group.start_soon(_announce, kernel, house, server)

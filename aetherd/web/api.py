@@ -53,9 +53,7 @@ class Api:
         if sse:
 
             async def recheck() -> None:
-                await self._house.authenticate(
-                    credential.token, "http", door=request.scope.get("aether.door")
-                )
+                await self._house.authenticate(credential.token, "http", door=request.scope.get("aether.door"))
 
             return EventStream(self._streams, told(items, call), recheck)
         last = await self._collect(items, request.receive)
@@ -69,9 +67,7 @@ class Api:
                 raise MethodNotAllowed(f"{name} changes something: POST it", allow=["POST"])
             return from_query(request.query_params, self._schemas.get(name, {}))
         reads = name in self._house.registry and self._house.registry[name].effect is Effect.READ
-        raise MethodNotAllowed(
-            f"{request.method} is not for operations", allow=["POST", "GET"] if reads else ["POST"]
-        )
+        raise MethodNotAllowed(f"{request.method} is not for operations", allow=["POST", "GET"] if reads else ["POST"])
 
     async def _collect(self, items: AsyncIterator[BaseModel], receive: Receive) -> BaseModel | None:
         """Wait for the last item of a stream; a stop of the daemon does not wait for it."""

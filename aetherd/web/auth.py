@@ -40,9 +40,7 @@ def credential(scope: Scope) -> Credential:
         name, _, value = part.strip().partition("=")
         if name == COOKIE and value:
             return Credential(value, cookie=True)
-    raise Unauthenticated(
-        "a credential is needed: `Authorization: Bearer TOKEN`, or `aetherctl console` for a browser"
-    )
+    raise Unauthenticated("a credential is needed: `Authorization: Bearer TOKEN`, or `aetherctl console` for a browser")
 
 
 async def authenticate(house: House, scope: Scope, face: Face = "http") -> tuple[Call, Credential]:
@@ -72,10 +70,7 @@ class Login:
     async def follow_link(self, request: Request) -> Response:
         """GET /login?code=: spend the link, set the cookie, go to the console."""
         only(request, "GET")  # not HEAD: whoever previews a link must not spend it
-        if (
-            "prefetch" in request.headers.get("sec-purpose", "")
-            or request.headers.get("purpose") == "prefetch"
-        ):
+        if "prefetch" in request.headers.get("sec-purpose", "") or request.headers.get("purpose") == "prefetch":
             return failed_page("This link opens the console once; it is not for prefetching.")
         code = request.query_params.get("code", "")
         if not code:

@@ -109,12 +109,7 @@ def check_origin(scope: Scope) -> None:
         return
     # A link from elsewhere may open the console, which then shows nothing without the strict cookie.
     opens_page = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-    if (
-        scope["type"] == "http"
-        and scope["method"] == "GET"
-        and opens_page
-        and not scope["path"].startswith(API)
-    ):
+    if scope["type"] == "http" and scope["method"] == "GET" and opens_page and not scope["path"].startswith(API):
         return
     raise Forbidden("requests from other pages are refused")
 

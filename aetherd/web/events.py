@@ -55,9 +55,7 @@ class Events:
         types = tuple(sorted({name for value in query.getlist("types") for name in value.split(",") if name}))
         if len(types) > TYPES:
             raise BadRequest(f"at most {TYPES} types")
-        wanted = filter_for(
-            self._house, call, types, event_id(query.get("pid"), "pid"), query.get("agent") or None
-        )
+        wanted = filter_for(self._house, call, types, event_id(query.get("pid"), "pid"), query.get("agent") or None)
         follow = query.get("follow", "true").lower() not in ("false", "0")
         newest = self._house.hub.newest
         since = newest if since is None else since  # fixed now: what happens from here on is not missed

@@ -38,9 +38,7 @@ class Files:
             raise Invalid("a path cannot contain NUL")
         if request.method == "PUT":
             return json_answer(await self._house.files.put_file(call, agent, path, upload(request)))
-        return await self._read(
-            self._house.files, request, await self._house.files.open_file(call, agent, path), path
-        )
+        return await self._read(self._house.files, request, await self._house.files.open_file(call, agent, path), path)
 
     async def _read(self, files: FileBodies, request: Request, file: FileBody, path: str) -> Response:
         etag = f'"{math.floor(file.modified * 1e6):x}-{file.size:x}"'

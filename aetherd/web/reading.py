@@ -41,9 +41,7 @@ def parse(text: bytes | str) -> Any:
     except UnicodeError:
         raise BadRequest("the JSON is not valid UTF-8") from None
     except json.JSONDecodeError as exc:
-        raise BadRequest(
-            f"this is not JSON: {exc.msg.lower()} at character {exc.pos}", position=exc.pos
-        ) from None
+        raise BadRequest(f"this is not JSON: {exc.msg.lower()} at character {exc.pos}", position=exc.pos) from None
     return value
 
 

@@ -125,9 +125,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as exc:
         sock.close()
-        raise Unavailable(
-            f"cannot listen on {host} port {port}: {exc.strerror}", host=host, port=port
-        ) from exc
+        raise Unavailable(f"cannot listen on {host} port {port}: {exc.strerror}", host=host, port=port) from exc
     sock.setblocking(False)
     return sock
 

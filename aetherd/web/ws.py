@@ -111,9 +111,7 @@ class Session:
             try:
                 command = parse_object(text)
                 key = command.pop("id", None)
-                if key is not None and (
-                    isinstance(key, bool) or not isinstance(key, str | int) or len(str(key)) > 128
-                ):
+                if key is not None and (isinstance(key, bool) or not isinstance(key, str | int) or len(str(key)) > 128):
                     key = None
                     raise Invalid("id is a text or a number")
                 await self._take(command, key)
@@ -149,9 +147,7 @@ class Session:
         if key in self._in_flight:
             raise Invalid(f"a command with the id {key!r} is still running")
         if len(self._in_flight) >= IN_FLIGHT:
-            raise Exhausted(
-                f"{IN_FLIGHT} commands are running on this connection; wait for one", limit=IN_FLIGHT
-            )
+            raise Exhausted(f"{IN_FLIGHT} commands are running on this connection; wait for one", limit=IN_FLIGHT)
         self._in_flight[key] = anyio.CancelScope()
         self._group.start_soon(self._run, name, raw or {}, key)
 
@@ -196,9 +192,7 @@ class Session:
 
     async def _call(self) -> Call:
         """Return a fresh Call: a revoked credential ends here at its next command."""
-        call = await self._house.authenticate(
-            self._credential.token, "ws", door=self._scope.get("aether.door")
-        )
+        call = await self._house.authenticate(self._credential.token, "ws", door=self._scope.get("aether.door"))
         self._scope["aether.call"] = call
         return call
 

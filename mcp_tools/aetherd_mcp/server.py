@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import anyio
+import anyio.abc
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
+from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from pydantic import BaseModel
 
 from aetherd import __version__
-from aetherd.core.errors import AetherError, Internal
+from aetherd.core.errors import AetherError, Internal, NotFound
 from aetherd.operations.catalog import schema_of, tool_name
 from aetherd.operations.house import House
-from aetherd.operations.operation import Call, Effect, Operation, Rule
+from aetherd.operations.operation import Call, Effect, Operation, ProgressFn, Rule
 from aetherd_mcp.names import operation_name
 from aetherd_mcp.toolsets import shown
 
@@ -73,6 +75,7 @@ class ToolServer:
         self._house = house
         self._tools = {op.name: _tool(op) for op in house.registry}
         self._lists: dict[tuple[frozenset[str], str, bool], types.ListToolsResult] = {}
+        self._beats: set[Beat] = set()  # of the calls that run
         self.bus = InMemorySubscriptionBus()
         self.server: Server[Any] = _Server(
             "aetherd",
@@ -84,6 +87,16 @@ class ToolServer:
             on_subscriptions_listen=ListenHandler(self.bus),
             get_tool_input_schema=self._schema,
         )
+        if isinstance(get_tracer_provider(), ProxyTracerProvider):  # nobody collects spans, so none are made
+            self.server.middleware.clear()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Own the sign of life that long calls give."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._heart, group)
+            yield
+            group.cancel_scope.cancel()
 
     async def caller(self) -> Call:
         """Return who is calling now; raises `Unauthenticated`."""
@@ -126,46 +139,68 @@ class ToolServer:
         return found
 
     async def _call(self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams) -> types.CallToolResult:
-        async def progress(done: float, total: float | None, text: str | None) -> None:
-            nonlocal beats
-            beats = max(beats + 1, done)
-            await ctx.session.report_progress(beats, total, text)
-
-        beats = 0.0
         name = operation_name(params.name)
+        beat = Beat(ctx.session.report_progress, self._house.clock.monotonic())
+        call: Call | None = None
+        self._beats.add(beat)
         try:
-            call = replace(await self.caller(), progress=progress)
-            async with anyio.create_task_group() as group:
-                group.start_soon(_heartbeat, progress)
-                value = await self._run(name, params.arguments or {}, call)
-                group.cancel_scope.cancel()
-        except BaseExceptionGroup as errors:
-            return _failure(_only(errors), name)
-        except Exception as exc:
-            return _failure(exc, name)
-        return _success(value)
+            call = replace(await self.caller(), progress=beat.report)
+            return _success(await self._run(name, params.arguments or {}, call))
+        except MCPError:
+            raise
+        except AetherError as exc:
+            if name not in self._house.registry and isinstance(exc, NotFound):
+                exc = NotFound(f"no tool named {params.name[:100]!r}; aether_tool_search finds tools", **exc.data)
+            return _failure(exc)
+        except Exception:
+            crashed = Internal("internal error; the daemon's log has the details", **({"call": call.id} if call else {}))
+            logger.exception("tool %s crashed in %s", name[:100], crashed.data.get("call"))
+            return _failure(crashed)
+        finally:
+            self._beats.discard(beat)
 
     async def _run(self, name: str, arguments: dict[str, Any], call: Call) -> BaseModel:
         result = await self._house.dispatcher.invoke(name, arguments, call)
         if isinstance(result, BaseModel):
             return result
         last: BaseModel | None = None
-        async with aclosing(_generator(result)) as items:
+        async with aclosing(cast(AsyncGenerator[BaseModel], result)) as items:
             async for item in items:
                 last = item
         assert last is not None, f"{name} streamed nothing"
         return last
 
+    async def _heart(self, group: anyio.abc.TaskGroup) -> None:
+        """Tell who waits for long that its call is still at work: one task for all of them."""
+        while True:
+            await anyio.sleep(HEARTBEAT_S)
+            now = self._house.clock.monotonic()
+            for beat in [beat for beat in self._beats if beat.due(now)]:
+                group.start_soon(beat.beat)
 
-async def _generator(items: AsyncIterator[BaseModel]) -> AsyncIterator[BaseModel]:
-    async for item in items:
-        yield item
 
+class Beat:
+    """The progress of one call: what it says of itself, and a sign of life when it says nothing."""
 
-async def _heartbeat(progress: Any) -> None:
-    while True:
-        await anyio.sleep(HEARTBEAT_S)
-        await progress(0, None, "still working")
+    def __init__(self, send: ProgressFn, now: float) -> None:
+        self._send, self._began, self._count, self._sending = send, now, 0.0, False
+
+    async def report(self, done: float, total: float | None, text: str | None) -> None:
+        """Pass progress on; its number only ever grows, as the protocol asks."""
+        self._count = max(self._count + 1, done)
+        await self._send(self._count, total, text)
+
+    def due(self, now: float) -> bool:
+        """Tell whether the call has been at it for long; a client that does not read gets no second sign."""
+        return now - self._began >= HEARTBEAT_S / 2 and not self._sending
+
+    async def beat(self) -> None:
+        """Give a sign of life."""
+        self._sending = True
+        try:
+            await self.report(0, None, "still working")
+        finally:
+            self._sending = False
 
 
 def _tool(op: Operation) -> types.Tool:
@@ -186,26 +221,13 @@ def _tool(op: Operation) -> types.Tool:
 
 
 def _success(value: BaseModel) -> types.CallToolResult:
-    text = value.model_dump_json()
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)], structured_content=json.loads(text)
+        content=[types.TextContent(text=value.model_dump_json())], structured_content=value.model_dump(mode="json")
     )
 
 
-def _failure(exc: BaseException, name: str) -> types.CallToolResult:
-    if isinstance(exc, MCPError) or not isinstance(exc, Exception):
-        raise exc
-    if not isinstance(exc, AetherError):
-        logger.error("tool %s failed", name, exc_info=exc)
-        exc = Internal(f"{name} failed inside aetherd; its log says why")
-    body = exc.body()["error"]
+def _failure(exc: AetherError) -> types.CallToolResult:
+    text = json.dumps(exc.body()["error"], default=str)
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=json.dumps(body, default=str))],
-        structured_content={"error": json.loads(json.dumps(body, default=str))},
-        is_error=True,
+        content=[types.TextContent(text=text)], structured_content={"error": json.loads(text)}, is_error=True
     )
-
-
-def _only(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = errors.exceptions[0]
-    return _only(first) if isinstance(first, BaseExceptionGroup) else first

@@ -96,10 +96,20 @@ class Daemon:
 
     def start(self) -> Daemon:
         """Start it and return when it answers; the second time on the same port, as a service would."""
-        (self.home / "run" / "address").unlink(missing_ok=True)
-        self.process = self.popen()
+        self.begin()
         until(self._ready, READY_S, "the daemon to be ready", lambda: self.log.read_text()[-3000:])
         return self
+
+    def begin(self) -> None:
+        """Start it and do not wait."""
+        (self.home / "run" / "address").unlink(missing_ok=True)
+        self.process = self.popen()
+
+    def live(self, seconds: float) -> None:
+        """Let it run for a while; it must not end by itself."""
+        assert self.process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"it ended with {self.process.wait(seconds)}: {self.log.read_text()[-3000:]}")
 
     def _ready(self) -> bool:
         assert self.process is not None
@@ -313,8 +323,8 @@ class Stream:
 
         with self._changed:
             if not self._changed.wait_for(look, timeout):
-                last = "\n".join(f"{e['id']} {e['type']} {e.get('pid')} {str(e.get('data'))[:150]}" for e in self.received[-12:])
-                raise AssertionError(f"{what} did not come in {timeout:g} s; the last were\n{last}")
+                last = [f"{e['id']} {e['type']} {e.get('pid')} {str(e.get('data'))[:150]}" for e in self.received[-12:]]
+                raise AssertionError("\n".join((f"{what} did not come in {timeout:g} s; the last were", *last)))
         return found[0]
 
     def until_newest(self, timeout: float = 30) -> None:

@@ -81,9 +81,7 @@ async def read(
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_replay_and_live_join_without_gap_or_double_while_many_write(
-    store: Store, hub: Hub, seed: int
-) -> None:
+async def test_replay_and_live_join_without_gap_or_double_while_many_write(store: Store, hub: Hub, seed: int) -> None:
     dice = random.Random(seed)
     total, got = 400, {}
 
@@ -183,9 +181,7 @@ async def test_a_frozen_subscriber_costs_the_others_nothing(
     assert len(marks) <= 1
 
 
-async def test_a_queue_is_bounded_in_bytes_too(
-    store: Store, hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_queue_is_bounded_in_bytes_too(store: Store, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "QUEUE_BYTES", 500)
     with hub.subscribe(ALL) as subscriber:
         for n in range(20):
@@ -196,9 +192,7 @@ async def test_a_queue_is_bounded_in_bytes_too(
 
 
 @pytest.mark.parametrize("since", [1_000_000, 2**62])
-async def test_a_cursor_from_the_future_is_told_and_goes_on_from_now(
-    store: Store, hub: Hub, since: int
-) -> None:
+async def test_a_cursor_from_the_future_is_told_and_goes_on_from_now(store: Store, hub: Hub, since: int) -> None:
     await ticks(store, 5)
     with hub.subscribe(ALL, since) as subscriber:
         async with aclosing(subscriber.stream()) as items:  # type: ignore[type-var]

@@ -55,9 +55,7 @@ def test_a_new_file_is_private_and_of_the_newest_schema(tmp_path: Path) -> None:
     prepare(path)
     assert path.stat().st_mode & 0o777 == 0o600
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
-            (head_revision(),)
-        ]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(head_revision(),)]
     connection.close()
 
 
@@ -106,9 +104,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_rooms(tmp_path: Path) -> 
         engine.dispose()
 
 
-def test_a_migration_that_fails_leaves_the_old_schema(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from alembic.operations import Operations
 
     path = tmp_path / "aether.db"

@@ -103,8 +103,7 @@ async def test_the_answer_comes_after_the_commit_and_many_writes_share_one(store
 async def test_the_writer_asks_sqlite_for_a_full_fsync_in_wal_mode(store: Store) -> None:
     def ask(tx: Tx) -> tuple[Any, Any, Any]:
         return tuple(
-            tx.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("synchronous", "journal_mode", "foreign_keys")
+            tx.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode", "foreign_keys")
         )  # type: ignore[return-value]
 
     assert await store.write(ask) == (2, "wal", 1)
@@ -274,9 +273,7 @@ async def test_a_lock_that_never_goes_is_an_answer_and_nothing_of_the_write_is_k
     assert await ids(store) == ["b"]
 
 
-async def test_too_many_waiting_writes_are_refused_at_once(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_waiting_writes_are_refused_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "PENDING", 3)
     release, _ = await held(store)
     futures = [store._writer.submit(lambda tx: None, origin.get(), None) for _ in range(3)]
@@ -292,8 +289,7 @@ async def test_what_is_queued_at_shutdown_is_written_and_later_writes_are_refuse
     async with store.running():
         release, _ = await held(store)
         futures = [
-            store._writer.submit(lambda tx, n=n: tx.session.add(token(f"{n}")), origin.get(), None)
-            for n in range(5)
+            store._writer.submit(lambda tx, n=n: tx.session.add(token(f"{n}")), origin.get(), None) for n in range(5)
         ]
         release()
     with pytest.raises(Unavailable, match="shutting down"):

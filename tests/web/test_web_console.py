@@ -59,7 +59,13 @@ async def test_hashed_files_are_precompressed_and_kept_for_ever(built: Served) -
 
 
 async def test_nothing_outside_the_folder_is_served(built: Served) -> None:
-    for path in ("/link.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/%2fetc%2fpasswd"):
+    for path in (
+        "/link.txt",
+        "/..%2fsecret.txt",
+        "/%2e%2e/secret.txt",
+        "/assets/..%2f..%2fsecret.txt",
+        "/%2fetc%2fpasswd",
+    ):
         answer = await built.stranger.get(path)
         assert "the content" not in answer.text
         assert "root:" not in answer.text

@@ -70,9 +70,7 @@ async def test_an_id_of_the_future_resyncs(served: Served) -> None:
 
 async def test_an_id_older_than_the_log_resyncs_and_goes_on_from_the_oldest(served: Served) -> None:
     expected = await served.happen(5)
-    await served.running.kernel.store.write(
-        lambda tx: tx.execute("DELETE FROM event WHERE id <= ?", (expected[2],))
-    )
+    await served.running.kernel.store.write(lambda tx: tx.execute("DELETE FROM event WHERE id <= ?", (expected[2],)))
     for follow in ("true", "false"):
         async with served.client.stream("GET", f"/v1/events?since=0&follow={follow}") as answer:
             marker, *rest = await take(answer, 3)
@@ -193,5 +191,3 @@ async def test_a_stuck_reader_is_cut(served: Served, monkeypatch: pytest.MonkeyP
             await served.subscribers(1)
             while served.house.hub._count:
                 await served.running.kernel.store.write(lambda tx: emit(tx, 0, 500))
-
-

@@ -41,9 +41,7 @@ class Remember(Model):
     )
     tags: Tags = Field(default=[], description="words to find it by; case does not matter")
     importance: float = Field(default=0.5, ge=0, le=1, description="0 trivial, 1 vital; weighs in recall")
-    agent: str | None = Field(
-        default=None, description="for people: keep it as this agent's private note (id or name)"
-    )
+    agent: str | None = Field(default=None, description="for people: keep it as this agent's private note (id or name)")
 
     @model_validator(mode="after")
     def _one_place(self) -> Remember:
@@ -74,9 +72,7 @@ class Memory(Remembered):
 class Recall(Model):
     """What to look for; `query` is enough."""
 
-    query: str = Field(
-        min_length=1, max_length=20_000, repr=False, description="plain words; any of them may match"
-    )
+    query: str = Field(min_length=1, max_length=20_000, repr=False, description="plain words; any of them may match")
     layer: Layer | None = Field(default=None, description="only this layer")
     namespace: Namespace | None = Field(
         default=None, description="only global (shared) or only agent (private); default both"
@@ -89,9 +85,7 @@ class Recall(Model):
 class RecalledMemory(Memory):
     """A memory and how well it fits."""
 
-    score: float = Field(
-        description="0 to 1: fit of the words x importance x freshness, relative to the best fit"
-    )
+    score: float = Field(description="0 to 1: fit of the words x importance x freshness, relative to the best fit")
 
 
 class Recalled(Model):

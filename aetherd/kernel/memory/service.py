@@ -67,9 +67,7 @@ class MemoryService:
         if input.agent is not None:
             agent, namespace = (await self._agents.find(input.agent, call)).id, "agent"
         if namespace == "agent" and agent is None:
-            raise Invalid(
-                "memory.remember: agent: whose private note? name the agent, or use namespace global"
-            )
+            raise Invalid("memory.remember: agent: whose private note? name the agent, or use namespace global")
         row = MemoryRow(
             id=new_id("memory"),
             content=input.content,
@@ -87,11 +85,7 @@ class MemoryService:
 
         def work(tx: Tx) -> None:
             tx.session.add(row)
-            tx.emit(
-                MemoryRemembered(
-                    agent=agent, pid=call.pid, memory=row.id, namespace=namespace, layer=row.layer
-                )
-            )
+            tx.emit(MemoryRemembered(agent=agent, pid=call.pid, memory=row.id, namespace=namespace, layer=row.layer))
 
         await self._store.write(work)
         return Remembered(**_fields(row))
@@ -113,9 +107,7 @@ class MemoryService:
             layer=input.layer,
             tags=input.tags,
         )
-        return Recalled(
-            memories=[RecalledMemory(**_shown(row), score=round(score, 4)) for row, score in found]
-        )
+        return Recalled(memories=[RecalledMemory(**_shown(row), score=round(score, 4)) for row, score in found])
 
     @operation("memory.get", effect=Effect.READ, access=Rule.OWN, positional=("id",))
     async def get(self, input: MemoryRef, call: Call) -> Memory:
@@ -152,9 +144,7 @@ class MemoryService:
         rows = await self._store.read(query)
         more = len(rows) > input.limit
         rows = rows[: input.limit]
-        return Memories(
-            memories=[Memory(**_shown(row)) for row in rows], cursor=str(rows[-1].seq) if more else None
-        )
+        return Memories(memories=[Memory(**_shown(row)) for row in rows], cursor=str(rows[-1].seq) if more else None)
 
     @operation("memory.forget", effect=Effect.DESTROY, access=Subject("memory", "id"), positional=("id",))
     async def forget(self, input: MemoryRef, call: Call) -> Forgotten:
@@ -210,9 +200,7 @@ class MemoryService:
         """Search what the viewer may see; shared and private ones apart, so that neither hides the other."""
         filters = []
         for place in (namespace,) if namespace or viewer is None else ("global", "agent"):
-            condition, values = _visible(
-                user, org, viewer=viewer, namespace=place, agent=agent, layer=layer, tags=tags
-            )
+            condition, values = _visible(user, org, viewer=viewer, namespace=place, agent=agent, layer=layer, tags=tags)
             owner = viewer or agent
             scope = _scope(owner) if place == "agent" and owner else None
             filters.append(Filter(condition, values, scope, tuple(tags)))
@@ -233,9 +221,7 @@ class MemoryService:
         return None if ref is None else (await self._agents.find(ref, call)).id
 
     async def _row(self, key: str) -> MemoryRow:
-        row = await self._store.read(
-            lambda session: session.exec(select(MemoryRow).where(MemoryRow.id == key)).first()
-        )
+        row = await self._store.read(lambda session: session.exec(select(MemoryRow).where(MemoryRow.id == key)).first())
         if row is None:
             raise NotFound(f"no memory {key}", kind="memory", id=key)
         return row

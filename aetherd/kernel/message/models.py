@@ -42,9 +42,7 @@ class MessageSend(Model):
     reply_to: str | None = Field(
         default=None, max_length=100, description="id of the message you answer; keeps its thread"
     )
-    data: dict[str, Any] | None = Field(
-        default=None, repr=False, description="anything structured that goes with it"
-    )
+    data: dict[str, Any] | None = Field(default=None, repr=False, description="anything structured that goes with it")
 
     @model_validator(mode="after")
     def _somebody(self) -> MessageSend:
@@ -81,9 +79,7 @@ class MessageInbox(Page):
     """Whose messages, and which; newest first."""
 
     agent: str | None = Field(default=None, description="for people: this agent's inbox; default your own")
-    states: list[State] = Field(
-        default=[], max_length=5, description="only these states; default all, see `unacked`"
-    )
+    states: list[State] = Field(default=[], max_length=5, description="only these states; default all, see `unacked`")
     unacked: bool = Field(default=False, description="only those not acknowledged yet")
 
 

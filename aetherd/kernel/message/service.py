@@ -46,9 +46,7 @@ class MessageService:
     def __init__(self, store: Store, clock: Clock, agent: Agents, process: Processes) -> None:
         self._store, self._clock, self._agents, self._processes = store, clock, agent, process
         self._sent: dict[str, deque[float]] = {}  # when an agent sent what it sent in the last minute
-        self._order: defaultdict[str, anyio.Lock] = defaultdict(
-            anyio.Lock
-        )  # one delivery to an agent at a time
+        self._order: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)  # one delivery to an agent at a time
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -172,9 +170,7 @@ class MessageService:
                 row.acked_at = now if input.state == "acked" else None
                 tx.session.add(row)
                 tx.emit(
-                    MessageAcked(
-                        agent=call.agent, pid=call.pid, message=row.id, thread=row.thread, state=row.state
-                    )
+                    MessageAcked(agent=call.agent, pid=call.pid, message=row.id, thread=row.thread, state=row.state)
                 )
             return rows
 
@@ -231,8 +227,7 @@ class MessageService:
 
         def work(tx: Tx) -> None:
             moved = tx.execute(
-                "UPDATE message SET state = ?, delivered_at = ?, failed_reason = ? "
-                "WHERE id = ? AND state = 'queued'",
+                "UPDATE message SET state = ?, delivered_at = ?, failed_reason = ? WHERE id = ? AND state = 'queued'",
                 ("failed" if failure else "delivered", None if failure else now, failure, row.id),
             ).rowcount
             if not moved:  # acknowledged before we came to write it down
@@ -241,9 +236,7 @@ class MessageService:
                 tx.emit(MessageFailed(agent=row.agent, message=row.id, thread=row.thread, reason=failure))
             else:
                 tx.emit(
-                    MessageDelivered(
-                        agent=row.recipient, message=row.id, thread=row.thread, sender=row.agent or OWNER
-                    )
+                    MessageDelivered(agent=row.recipient, message=row.id, thread=row.thread, sender=row.agent or OWNER)
                 )
 
         actor, slot = origin.set(Origin("system", None, row.user, row.org)), rider.set(None)

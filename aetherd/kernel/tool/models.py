@@ -22,9 +22,7 @@ class Tool(Model):
     name: str = Field(description="operation name, for tool.call")
     tool: str = Field(description="its name where it is listed as a tool of its own")
     summary: str
-    effect: Literal["read", "write", "destroy"] = Field(
-        description="destroy needs a person's approval for agents"
-    )
+    effect: Literal["read", "write", "destroy"] = Field(description="destroy needs a person's approval for agents")
     input: dict[str, Any] = Field(description="JSON Schema of its input")
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings as profile, strategies as st
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 from sqlmodel import select
 
 from aetherd.core.config import Settings
@@ -17,7 +19,8 @@ from aetherd.daemon.kernel import Kernel
 from aetherd.events.log import EventRow
 from aetherd.kernel.agent import AgentService
 from aetherd.kernel.audit import AuditService
-from aetherd.kernel.memory import MemoryService, search as search_module
+from aetherd.kernel.memory import MemoryService
+from aetherd.kernel.memory import search as search_module
 from aetherd.kernel.memory.models import Recall, Remember
 from aetherd.kernel.token import TokenService
 from aetherd.operations.operation import Call
@@ -188,7 +191,9 @@ async def test_a_forgotten_memory_is_in_no_index_either(lab: Lab) -> None:
     assert await lab.kernel.store.write(terms) == 0
 
 
-@pytest.mark.parametrize(("namespace", "told"), [("team", "org and workspace"), ("workspace", "org and"), ("x", "")])
+@pytest.mark.parametrize(
+    ("namespace", "told"), [("team", "org and workspace"), ("workspace", "org and"), ("x", "should be")]
+)
 async def test_a_namespace_that_does_not_exist_yet_is_refused_clearly(lab: Lab, namespace: str, told: str) -> None:
     for name, field in (("memory.remember", "content"), ("memory.recall", "query"), ("memory.list", "limit")):
         raw = {field: 1 if field == "limit" else "x", "namespace": namespace}

@@ -1,0 +1,89 @@
+import { Suspense, lazy, useEffect, useState } from "react";
+import { decide } from "../approvals/decide";
+import { usePending } from "../approvals/inbox";
+import { conditionOf, ended } from "../model/conditions";
+import { Empty } from "../parts/page";
+import { client } from "../generated/client";
+import { markSeen, putApprovals, putLease, putProcess, useFleet } from "../state/fleet";
+import { useKeys } from "../state/keys";
+import { agentPath, go } from "../state/route";
+import { openTimeline } from "../state/timelines";
+import { Actions } from "./actions";
+import { Composer } from "./composer";
+import { ControlBanner } from "./control";
+import { AgentHeader } from "./header";
+import { Tabs, type Tab } from "./tabs";
+import { Timeline } from "./timeline";
+
+const TerminalTab = lazy(() => import("./terminals"));
+const Files = lazy(() => import("./files"));
+const Details = lazy(() => import("./details"));
+
+/** One agent: its story, its terminal, its files, its facts, and the levers. */
+export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
+  const process = useFleet((fleet) => fleet.processes[pid]);
+  const lease = useFleet((fleet) => fleet.leases[pid]);
+  const live = useFleet((fleet) => fleet.link.state === "live");
+  const [missing, setMissing] = useState(false);
+  const question = usePending().find((each) => each.pid === pid);
+  const over = process ? ended(process) : false;
+
+  useEffect(() => {
+    void openTimeline(pid);
+    client.process.get({ pid }).then(putProcess, () => setMissing(true));
+    void client.control.status({ pid }).then(putLease, () => {});
+    void client.approval.list({ pid, limit: 500 }).then((page) => putApprovals(page.approvals), () => {});
+  }, [pid, live]);
+  useEffect(() => {
+    const look = (): void => {
+      if (document.visibilityState === "visible") markSeen(pid);
+    };
+    look();
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, [pid, process?.phase_at, process?.exited_at]);
+
+  const tabs: Tab[] = ["timeline", "terminal", "files", "details"];
+  useKeys({
+    "1": () => go(agentPath(pid, tabs[0])),
+    "2": () => go(agentPath(pid, tabs[1])),
+    "3": () => go(agentPath(pid, tabs[2])),
+    "4": () => go(agentPath(pid, tabs[3])),
+    Escape: () => go("/"),
+    c: () => document.querySelector<HTMLTextAreaElement>('[data-testid="composer"]')?.focus(),
+    a: () => question && void decide(question, "allow_once"),
+    r: () => question && void decide(question, "allow_run"),
+    d: () => document.querySelector<HTMLButtonElement>(`[data-testid="approval-${question?.id}"] [data-testid="deny"]`)?.click(),
+  });
+
+  if (!process)
+    return missing ? (
+      <div className="p-8">
+        <Empty title={`No process ${pid}`}>It does not exist here, or it belongs to somebody else.</Empty>
+      </div>
+    ) : null;
+
+  const condition = conditionOf(process, lease?.requested);
+  // A runtime without structured output has its story on the screen.
+  const shown = tab === "timeline" && location.pathname === agentPath(pid) && process.capabilities["structured"] === false ? "terminal" : (tab as Tab);
+  return (
+    <div className="flex h-full flex-col">
+      <AgentHeader process={process} condition={condition} actions={<Actions process={process} condition={condition} />} />
+      <ControlBanner process={process} />
+      <Tabs pid={pid} shown={shown} />
+      <div className="min-h-0 flex-1">
+        <Suspense fallback={null}>
+          {shown === "timeline" && (
+            <div className="flex h-full flex-col">
+              <Timeline pid={pid} />
+              {!over && <Composer process={process} />}
+            </div>
+          )}
+          {shown === "terminal" && <TerminalTab process={process} />}
+          {shown === "files" && <Files process={process} />}
+          {shown === "details" && <Details process={process} />}
+        </Suspense>
+      </div>
+    </div>
+  );
+}

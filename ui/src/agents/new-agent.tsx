@@ -1,0 +1,177 @@
+import { ChevronDown, CircleAlert } from "lucide-react";
+import { useEffect, useMemo, useState } from "react";
+import { client } from "../generated/client";
+import type { SpawnInput } from "../model/names";
+import { type Runtime, type Tier, tiersOf } from "../model/doctor";
+import { Button } from "../parts/button";
+import { Modal } from "../parts/modal";
+import { putProcess } from "../state/fleet";
+import { useDialogs } from "../state/dialogs";
+import { agentPath, go } from "../state/route";
+import { attempt } from "../state/toasts";
+import { Choice, Environment, type Variable, Labelled } from "./spawn-fields";
+
+/** The two fields that matter, and the rest behind one click. */
+export default function NewAgent({ onClose }: { onClose: () => void }) {
+  const preset = useDialogs((dialogs) => dialogs.preset);
+  const [runtimes, setRuntimes] = useState<Runtime[] | null>(null);
+  const [tiers, setTiers] = useState<Tier[]>([]);
+  const [form, setForm] = useState({
+    runtime: preset.runtime ?? "claude-code",
+    goal: preset.goal ?? "",
+    name: preset.name ?? "",
+    role: preset.role ?? "",
+    model: preset.model ?? "",
+    cwd: "",
+    argv: "",
+    toolset: "worker" as NonNullable<SpawnInput["toolset"]>,
+    tier: "",
+  });
+  const [env, setEnv] = useState<Variable[]>([]);
+  const [more, setMore] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const put = (change: Partial<typeof form>) => setForm((old) => ({ ...old, ...change }));
+
+  useEffect(() => {
+    void attempt("Looking for runtimes", () => client.system.doctor()).then((report) => {
+      if (!report) return setRuntimes([]);
+      const found = report.runtimes;
+      setRuntimes(found);
+      setTiers(tiersOf(report));
+      const wanted = found.find((each) => each.name === form.runtime);
+      const usable = found.find((each) => each.available);
+      if (!wanted?.available && usable && !preset.runtime) put({ runtime: usable.name });
+    });
+  }, []);
+
+  const runtime = runtimes?.find((each) => each.name === form.runtime);
+  const command = form.runtime === "command";
+  const ready = command ? form.argv.trim() !== "" : form.goal.trim() !== "";
+  const needsKey = useMemo(() => form.runtime === "claude-code" && !env.some((each) => /^ANTHROPIC_/.test(each.name)), [form.runtime, env]);
+
+  const spawn = async () => {
+    if (!ready || busy) return;
+    setBusy(true);
+    const filled = env.filter((each) => each.name.trim());
+    const made = await attempt("Starting the agent", () =>
+      client.process.spawn({
+        runtime: form.runtime,
+        toolset: form.toolset,
+        ...(form.goal.trim() ? { goal: form.goal.trim() } : {}),
+        ...(form.name.trim() ? { name: form.name.trim() } : {}),
+        ...(form.role.trim() ? { role: form.role.trim() } : {}),
+        ...(form.model.trim() ? { model: form.model.trim() } : {}),
+        ...(form.cwd.trim() ? { cwd: form.cwd.trim() } : {}),
+        ...(command ? { argv: words(form.argv) } : {}),
+        ...(form.tier ? { sandbox: { tier: form.tier as Tier["name"] } } : {}),
+        ...(filled.length ? { env: Object.fromEntries(filled.map((each) => [each.name.trim(), each.value])) } : {}),
+      }),
+    );
+    setBusy(false);
+    if (!made) return;
+    putProcess(made);
+    onClose();
+    go(agentPath(made.pid));
+  };
+
+  return (
+    <Modal title="New agent" wide onClose={onClose}>
+      <form
+        className="space-y-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void spawn();
+        }}
+        onKeyDown={(event) => (event.metaKey || event.ctrlKey) && event.key === "Enter" && void spawn()}
+      >
+        {command ? (
+          <Labelled label="Command line" hint="runs on a terminal of its own; quotes keep words together">
+            <input autoFocus data-testid="spawn-argv" className="field font-mono text-xs" placeholder="bash -l" value={form.argv} onChange={(event) => put({ argv: event.target.value })} />
+          </Labelled>
+        ) : (
+          <Labelled label="What shall it do?">
+            <textarea
+              autoFocus
+              data-testid="spawn-goal"
+              className="field block min-h-36 text-md"
+              placeholder="Find out why the nightly build fails, fix it, and show me the diff before you commit."
+              value={form.goal}
+              onChange={(event) => put({ goal: event.target.value })}
+            />
+          </Labelled>
+        )}
+        <Labelled label="Works in" hint="a directory of this machine; default: a folder of its own">
+          <input className="field font-mono text-xs" data-testid="spawn-cwd" placeholder="~/work" value={form.cwd} onChange={(event) => put({ cwd: event.target.value })} />
+        </Labelled>
+        <fieldset>
+          <legend className="mb-1.5 text-xs text-dim">Runtime</legend>
+          <div className="grid gap-2 sm:grid-cols-3">
+            {(runtimes ?? []).map((each) => (
+              <Choice key={each.name} name="runtime" testid={`runtime-${each.name}`} chosen={form.runtime === each.name} disabled={!each.available} onChoose={() => put({ runtime: each.name })} title={each.title} note={each.available ? (each.version ?? "") : "missing"} />
+            ))}
+            {runtimes === null && <p className="text-sm text-faint">Looking for runtimes…</p>}
+          </div>
+          {runtimes?.filter((each) => !each.available && each.missing).map((each) => (
+            <p key={each.name} className="mt-1.5 text-xs text-dim">
+              <span className="font-medium">{each.title}</span>: {each.missing}
+            </p>
+          ))}
+        </fieldset>
+        <div className="grid gap-4 sm:grid-cols-2">
+          <Labelled label="Name" hint="made up if empty">
+            <input data-testid="spawn-name" className="field" maxLength={64} placeholder="scout" value={form.name} onChange={(event) => put({ name: event.target.value })} />
+          </Labelled>
+          <Labelled label="Role" hint="in a few words">
+            <input data-testid="spawn-role" className="field" maxLength={200} placeholder="keeps the build green" value={form.role} onChange={(event) => put({ role: event.target.value })} />
+          </Labelled>
+        </div>
+        <Environment variables={env} onChange={setEnv} offers={runtime?.needs ?? []} hint={needsKey} />
+        <button type="button" aria-expanded={more} className="flex items-center gap-1.5 text-sm text-dim hover:text-ink" onClick={() => setMore(!more)}>
+          <ChevronDown size={15} className={more ? "rotate-180" : ""} /> Model, tools, sandbox
+        </button>
+        {more && (
+          <div className="grid gap-4 sm:grid-cols-2">
+            <Labelled label="Model" hint="as the runtime knows it">
+              <input className="field" data-testid="spawn-model" placeholder="the runtime's default" value={form.model} onChange={(event) => put({ model: event.target.value })} />
+            </Labelled>
+            <Labelled label="aether tools it is shown">
+              <select className="field" value={form.toolset} onChange={(event) => put({ toolset: event.target.value as typeof form.toolset })}>
+                <option value="worker">worker: its own memory, messages, files</option>
+                <option value="lead">lead: also spawns and directs others</option>
+                <option value="operator">operator: runs the fleet</option>
+                <option value="all">all</option>
+              </select>
+            </Labelled>
+            <fieldset>
+              <legend className="mb-1 text-xs text-dim">Sandbox</legend>
+              <div className="space-y-1.5">
+                <Choice name="tier" chosen={form.tier === ""} onChoose={() => put({ tier: "" })} title="strongest here" note="" />
+                {tiers.map((tier) => (
+                  <Choice key={tier.name} name="tier" chosen={form.tier === tier.name} disabled={!tier.available} alarm={tier.name === "host"} onChoose={() => put({ tier: tier.name })} title={tier.name} note={tier.note || (tier.available ? "" : "not available")} />
+                ))}
+              </div>
+            </fieldset>
+          </div>
+        )}
+        <footer className="flex flex-wrap items-center justify-end gap-2 border-t border-line pt-4">
+          {runtime && !runtime.available && (
+            <span className="mr-auto inline-flex items-center gap-2 text-sm text-fail">
+              <CircleAlert size={15} /> {runtime.name} is missing
+            </span>
+          )}
+          <Button look="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" look="primary" data-testid="spawn-submit" disabled={!ready || busy || runtime?.available === false} hotkey="⌘↵">
+            {busy ? "Starting" : "Start agent"}
+          </Button>
+        </footer>
+      </form>
+    </Modal>
+  );
+}
+
+/** Split a command line at spaces; single and double quotes keep words together. */
+function words(line: string): string[] {
+  return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S+)/g)].map((found) => found[1]?.replace(/\\(.)/g, "$1") ?? found[2] ?? found[3] ?? "");
+}

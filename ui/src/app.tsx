@@ -1,0 +1,31 @@
+import { Suspense, lazy } from "react";
+import { AgentList } from "./agents/list";
+import { Inbox } from "./approvals/inbox";
+import { Boundary } from "./shell/boundary";
+import { Login } from "./shell/login";
+import { Shell } from "./shell/shell";
+import { useFleet } from "./state/fleet";
+import { useRoute } from "./state/route";
+
+const AgentPage = lazy(() => import("./agent/page"));
+const SystemPage = lazy(() => import("./system/page"));
+const MessagesPage = lazy(() => import("./messages/page"));
+
+export function App() {
+  const route = useRoute();
+  const out = useFleet((fleet) => fleet.unauthenticated);
+  if (out) return <Login />;
+  return (
+    <Shell route={route}>
+      <Boundary key={`${route.page}/${route.pid}`}>
+        <Suspense fallback={null}>
+          {route.page === "agents" && <AgentList />}
+          {route.page === "agent" && <AgentPage key={route.pid} pid={route.pid} tab={route.tab} />}
+          {route.page === "inbox" && <Inbox />}
+          {route.page === "messages" && <MessagesPage />}
+          {route.page === "system" && <SystemPage tab={route.tab} />}
+        </Suspense>
+      </Boundary>
+    </Shell>
+  );
+}

@@ -1,0 +1,268 @@
+// Generated from the catalogue; do not edit. `make gen` writes it anew.
+
+import type { ErrorCode, OperationName, Operations } from "./types";
+
+type Input<N extends OperationName> = Operations[N]["input"];
+type Output<N extends OperationName> = Operations[N]["output"];
+type Arguments<N extends OperationName> =
+  Record<string, never> extends Input<N>
+    ? [input?: Input<N>, options?: CallOptions]
+    : [input: Input<N>, options?: CallOptions];
+
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+/** Where calls go, and what to do when the session is over. */
+export const connection = {
+  base: "/v1/",
+  headers: {} as Record<string, string>,
+  onUnauthenticated: (): void => {},
+};
+
+interface Failure {
+  code: ErrorCode;
+  message: string;
+  data?: Record<string, unknown>;
+}
+
+/** A refused or failed call; `unreachable` means that no answer came. */
+export class AetherError extends Error {
+  override name = "AetherError";
+  constructor(
+    readonly code: ErrorCode | "unreachable",
+    message: string,
+    readonly data: Record<string, unknown> = {},
+    readonly status = 0,
+  ) {
+    super(message);
+  }
+}
+
+async function post(name: string, input: unknown, accept: string, signal?: AbortSignal): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(connection.base + name, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: accept, ...connection.headers },
+      body: JSON.stringify(input ?? {}),
+      credentials: "same-origin",
+      signal: signal ?? null,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new AetherError("unreachable", "the daemon does not answer");
+  }
+  if (response.ok) return response;
+  if (response.status === 401) connection.onUnauthenticated();
+  const error = ((await response.json().catch(() => null)) as { error?: Failure } | null)?.error;
+  throw new AetherError(
+    error?.code ?? "internal",
+    error?.message ?? `HTTP ${response.status}`,
+    error?.data ?? {},
+    response.status,
+  );
+}
+
+/** Run one operation. */
+export async function call<N extends OperationName>(
+  name: N,
+  ...[input, options]: Arguments<N>
+): Promise<Output<N>> {
+  const response = await post(name, input, "application/json", options?.signal);
+  return (await response.json()) as Output<N>;
+}
+
+/** Follow a streaming operation until it ends. */
+export async function* stream<N extends OperationName>(
+  name: N,
+  ...[input, options]: Arguments<N>
+): AsyncGenerator<Output<N>, void, undefined> {
+  const response = await post(name, input, "text/event-stream", options?.signal);
+  if (!response.body) return;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
+    rest = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const fields = block.split("\n");
+      const data = fields.filter((line) => line.startsWith("data:")).map((line) => line.slice(5));
+      if (!data.length) continue;
+      const body = JSON.parse(data.join("\n")) as Output<N> & { error?: Failure };
+      if (fields.includes("event: error") && body.error)
+        throw new AetherError(body.error.code, body.error.message, body.error.data);
+      yield body;
+    }
+  }
+}
+
+function method<N extends OperationName>(name: N) {
+  return (...args: Arguments<N>): Promise<Output<N>> => call(name, ...args);
+}
+
+/** Every operation as a method of its room. */
+export const client = {
+  agent: {
+    /** Put an agent away: it is no longer listed, its home and memory stay. */
+    archive: method("agent.archive"),
+    /** Create an identity with a home of its own; run it with process.spawn. */
+    create: method("agent.create"),
+    /** Show one agent. */
+    get: method("agent.get"),
+    /** List agents, newest first; an agent sees itself and those it created. */
+    list: method("agent.list"),
+    /** Remove an agent for good; say what becomes of its home, and try it with dry_run first. */
+    remove: method("agent.remove"),
+    /** Change an agent's name, role or description. */
+    update: method("agent.update"),
+  },
+  approval: {
+    /** Answer a question: allow once, allow for this run, allow a pattern for a while, or deny with a reason. */
+    decide: method("approval.decide"),
+    /** Show one question and what became of it. */
+    get: method("approval.get"),
+    /** List questions that wait or waited for a person, newest first. */
+    list: method("approval.list"),
+    /** Ask a person for leave, and wait a little for the answer; approval.wait waits longer. */
+    request: method("approval.request"),
+    /** Wait for the answer to a question, and for the result of the call it allows. */
+    wait: method("approval.wait"),
+  },
+  audit: {
+    /** Show who did what through which face, newest first; an agent sees its own calls. */
+    query: method("audit.query"),
+  },
+  control: {
+    /** Take a process's keyboard: a headless Claude Code is stopped and its own TUI opens on the same conversation. */
+    acquire: method("control.acquire"),
+    /** Hand the keyboard back; the agent goes on in the same conversation and is told your note. */
+    release: method("control.release"),
+    /** Ask for a person to look or take over, and wait a little for one to come. */
+    request_human: method("control.request_human"),
+    /** Show who holds a process's keyboard and where a hand-over is. */
+    status: method("control.status"),
+  },
+  fs: {
+    /** Copy a file or a directory within the home. */
+    copy: method("fs.copy"),
+    /** Replace exact text in a file; refused when it is not there, or more than once without `all`. */
+    edit: method("fs.edit"),
+    /** List a directory, sorted by name, a page at a time. */
+    list: method("fs.list"),
+    /** Make a directory. */
+    mkdir: method("fs.mkdir"),
+    /** Move or rename a file or directory within the home. */
+    move: method("fs.move"),
+    /** Read a file, or a part of it by byte offset; binary content comes as base64. */
+    read: method("fs.read"),
+    /** Remove a file, a link (not its target) or a directory. */
+    remove: method("fs.remove"),
+    /** Find files by name, or lines by text or regular expression; takes at most 5 seconds. */
+    search: method("fs.search"),
+    /** Describe one file, directory or link (not its target). */
+    stat: method("fs.stat"),
+    /** Wait for files of a directory to change, by whatever program; with `follow` go on telling. */
+    watch: method("fs.watch"),
+    /** Write a file as a whole, atomically, or append to it; missing directories are made. */
+    write: method("fs.write"),
+  },
+  memory: {
+    /** Remove a memory for good, such as a wrong or outdated one; only its author or a person may. */
+    forget: method("memory.forget"),
+    /** Show one memory in full. */
+    get: method("memory.get"),
+    /** List memories, newest first; an agent sees its own and the shared ones. */
+    list: method("memory.list"),
+    /** Find what you or other agents remembered, best first; do this before you start on something. */
+    recall: method("memory.recall"),
+    /** Store a fact that should outlive this run, so that you or another agent can recall it. */
+    remember: method("memory.remember"),
+  },
+  message: {
+    /** Tell that you have dealt with messages you got, so that their senders know. */
+    ack: method("message.ack"),
+    /** Show the messages you got, newest first; looking changes nothing, message.ack does. */
+    inbox: method("message.inbox"),
+    /** Send text to another agent by id or name, or to the person with `to: owner`. */
+    send: method("message.send"),
+    /** Show a conversation you take part in, oldest first. */
+    thread: method("message.thread"),
+  },
+  process: {
+    /** Show one process: state, phase, exit, cost, and where each is known from. */
+    get: method("process.get"),
+    /** Stop the current turn; the process lives on and waits for input. */
+    interrupt: method("process.interrupt"),
+    /** Stop a process and everything it started at once, without letting it save. */
+    kill: method("process.kill"),
+    /** List processes, newest first; an agent sees its own and those it spawned. */
+    list: method("process.list"),
+    /** Read what a process printed, from an absolute byte offset. */
+    output: method("process.output"),
+    /** Freeze every process of its tree where it stands. */
+    pause: method("process.pause"),
+    /** Show what came of a process: final text, outcome, cost, files changed. */
+    result: method("process.result"),
+    /** Thaw a paused process: it goes on exactly where it was. */
+    resume: method("process.resume"),
+    /** Tell a running agent something; it is delivered at most once, by the runtime's own protocol. */
+    send: method("process.send"),
+    /** Change how soon a queued process starts. */
+    set_priority: method("process.set_priority"),
+    /** Send a signal to every process of its tree. */
+    signal: method("process.signal"),
+    /** Start an agent in a runtime and give it its goal, in one durable step. */
+    spawn: method("process.spawn"),
+    /** Show what a process did: thoughts, texts, tool calls and results, approvals, state changes. */
+    timeline: method("process.timeline"),
+    /** Show who spawned whom; with a pid also the kernel's processes under it. */
+    tree: method("process.tree"),
+    /** Wait until a process has its result, or has ended; outcome `running` means the time was up. */
+    wait: method("process.wait"),
+    /** Show who you are: your agent, process, home, scopes. */
+    whoami: method("process.whoami"),
+  },
+  system: {
+    /** Show every setting as it is now, and where it is set; secrets are hidden. */
+    config: method("system.config"),
+    /** Look at this machine: what works, what is missing, and how to get it. */
+    doctor: method("system.doctor"),
+    /** End the daemon. Agents go on without it and are re-adopted at its next start, unless told otherwise. */
+    shutdown: method("system.shutdown"),
+    /** Show how the daemon is: processes by state, open questions, health of every room, warnings. */
+    status: method("system.status"),
+  },
+  terminal: {
+    /** Get a one-time ticket, good for a minute, that opens the terminal's WebSocket. */
+    attach: method("terminal.attach"),
+    /** End a terminal and everything that was started in it. */
+    close: method("terminal.close"),
+    /** List terminals, newest first; with a pid, that process's own screen before them. */
+    list: method("terminal.list"),
+    /** Open a terminal beside a process: a login shell, or `argv`, in the agent's home, under its uid. */
+    open: method("terminal.open"),
+    /** Read the screen of a terminal as text, as a person would see it now. */
+    read: method("terminal.read"),
+    /** Set the size of a terminal; its program is told. */
+    resize: method("terminal.resize"),
+    /** Type text and then named keys into a terminal; refused while somebody else has the keyboard. */
+    send: method("terminal.send"),
+  },
+  token: {
+    /** Make a credential for a script, an outside MCP client or a read-only reader. */
+    create: method("token.create"),
+    /** List credentials, newest first, without their secrets. */
+    list: method("token.list"),
+    /** End a credential at once, everywhere. */
+    revoke: method("token.revoke"),
+  },
+  tool: {
+    /** Run any operation by name, found with tool.search, as if it were a tool of your own. */
+    call: method("tool.call"),
+    /** Find operations beyond the tools you are shown, by what they do; run one with tool.call. */
+    search: method("tool.search"),
+  },
+};

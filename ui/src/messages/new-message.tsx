@@ -1,0 +1,48 @@
+import { useState } from "react";
+import { Labelled } from "../agents/spawn-fields";
+import { client } from "../generated/client";
+import { Button } from "../parts/button";
+import { Modal } from "../parts/modal";
+import { attempt } from "../state/toasts";
+
+/** A message from you; an agent that does not run gets it when it does. */
+export function NewMessage({ names, onClose }: { names: [string, string][]; onClose: (thread: string | null) => void }) {
+  const [to, setTo] = useState(names[0]?.[0] ?? "");
+  const [text, setText] = useState("");
+  const send = async () => {
+    const sent = await attempt("Sending", () => client.message.send({ to, text: text.trim() }));
+    if (sent) onClose(sent.thread);
+  };
+  return (
+    <Modal title="Write to an agent" onClose={() => onClose(null)}>
+      <form
+        className="space-y-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void send();
+        }}
+      >
+        <Labelled label="Text">
+          <textarea className="field block min-h-28" value={text} onChange={(event) => setText(event.target.value)} />
+        </Labelled>
+        <Labelled label="To" hint="reaches it at its next tool call, or when it runs again">
+          <select className="field" value={to} onChange={(event) => setTo(event.target.value)}>
+            {names.map(([agent, name]) => (
+              <option key={agent} value={agent}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </Labelled>
+        <div className="flex justify-end gap-2">
+          <Button look="quiet" onClick={() => onClose(null)}>
+            Cancel
+          </Button>
+          <Button type="submit" look="primary" disabled={!to || !text.trim()}>
+            Send
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

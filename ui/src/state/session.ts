@@ -1,0 +1,139 @@
+import { AetherError, client, connection } from "../generated/client";
+import type { AnyEvent } from "../generated/types";
+import { ended } from "../model/conditions";
+import { applyEvents, applyFrame, endDelta, putApproval, putLease, putProcess, seedActivity, useFleet } from "./fleet";
+import { Socket } from "./socket";
+import { extendTimelines, reloadTimelines } from "./timelines";
+
+/** The life of the page: snapshot, then events since the snapshot, again and again when the line breaks. */
+const SEEDED = 40; // newest processes whose last action is looked up at the start
+
+export const socket = new Socket({
+  link: (link) => useFleet.setState({ link }),
+  events: receive,
+  frame: applyFrame,
+  resync: (since, lost) => {
+    if (lost) void snapshot(since);
+  },
+  refused: () => {
+    // A WebSocket does not tell why it was refused: ask where a 401 can be seen.
+    void client.process.whoami().catch(() => {});
+  },
+});
+
+export async function begin(): Promise<void> {
+  connection.onUnauthenticated = () => {
+    socket.stop();
+    useFleet.setState({ unauthenticated: true });
+  };
+  for (let wait = 500; ; wait = Math.min(wait * 2, 8_000)) {
+    try {
+      const since = await snapshot();
+      socket.start(since);
+      return;
+    } catch (error) {
+      if (error instanceof AetherError && error.status === 401) return;
+      const { link } = useFleet.getState();
+      const attempt = link.state === "reconnecting" ? link.attempt + 1 : 1;
+      const began = link.state === "reconnecting" ? link.since : Date.now();
+      useFleet.setState({ link: { state: "reconnecting", since: began, attempt, nextAt: Date.now() + wait } });
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+/** Read everything; the id is read first, so events since then may repeat what the snapshot has, never miss. */
+async function snapshot(known?: number): Promise<number> {
+  const status = await client.system.status();
+  const since = known ?? status.newest_event;
+  const [processes, pending, decided, who] = await Promise.all([
+    client.process.list({ limit: 200 }),
+    client.approval.list({ state: "pending", limit: 500 }),
+    client.approval.list({ limit: 50 }),
+    client.process.whoami(),
+  ]);
+  useFleet.setState({
+    ready: true,
+    me: who.actor,
+    version: status.version,
+    warnings: status.warnings,
+    processes: Object.fromEntries(processes.processes.map((each) => [each.pid, each])),
+    approvals: Object.fromEntries([...decided.approvals, ...pending.approvals].map((each) => [each.id, each])),
+    deltas: {},
+  });
+  if (known !== undefined) reloadTimelines();
+  void seed();
+  return since;
+}
+
+/** What each did last, and whether it asks for a person: over the socket, which costs no request. */
+async function seed(): Promise<void> {
+  await connected();
+  const newest = Object.values(useFleet.getState().processes)
+    .sort((a, b) => Number(ended(a)) - Number(ended(b)) || b.pid - a.pid)
+    .slice(0, SEEDED);
+  for (const process of newest) {
+    const { pid } = process;
+    socket
+      .request("process.timeline", { pid, limit: 12 })
+      .then((page) => seedActivity(pid, page.events as unknown as AnyEvent[]))
+      .catch(() => {});
+    if (!ended(process)) socket.request("control.status", { pid }).then(putLease).catch(() => {});
+  }
+}
+
+function connected(): Promise<void> {
+  return new Promise((resolve) => {
+    if (useFleet.getState().link.state === "live") return resolve();
+    const stop = useFleet.subscribe(({ link }) => {
+      if (link.state === "live") {
+        stop();
+        resolve();
+      }
+    });
+  });
+}
+
+function receive(events: AnyEvent[]): void {
+  for (const event of events) {
+    if (event.pid === null) continue;
+    if (event.type === "agent.text") endDelta(event.pid, "text");
+    else if (event.type === "agent.thought") endDelta(event.pid, "thought");
+    else if (event.type === "agent.turn_ended" || event.type === "agent.tool_call" || event.type === "process.exited")
+      endDelta(event.pid, "both");
+  }
+  applyEvents(events);
+  extendTimelines(events);
+  for (const event of events) follow(event);
+}
+
+/** Fetch again what an event says has changed but does not hold. */
+function follow(event: AnyEvent): void {
+  const { type, pid } = event;
+  if (type === "approval.requested" || type === "approval.decided") {
+    void client.approval.get({ id: event.data.approval }).then(putApproval, () => {});
+  }
+  if (type.startsWith("message.")) useFleet.setState(({ messages }) => ({ messages: messages + 1 }));
+  if (pid === null) return;
+  if (/^(process|control|approval)\./.test(type) || type === "agent.usage" || type === "agent.session_started")
+    refresh(pid);
+  if (type.startsWith("control."))
+    void client.control.status({ pid }).then(putLease, () => {});
+}
+
+const waiting = new Map<number, { timer: number; first: number }>();
+const QUIET_MS = 250;
+const LATEST_MS = 1_500;
+
+/** `process.get`, once the events about it pause, and at the latest after a moment. */
+export function refresh(pid: number): void {
+  const now = Date.now();
+  const first = waiting.get(pid)?.first ?? now;
+  clearTimeout(waiting.get(pid)?.timer);
+  const wait = Math.max(0, Math.min(QUIET_MS, first + LATEST_MS - now));
+  const timer = window.setTimeout(() => {
+    waiting.delete(pid);
+    void client.process.get({ pid }).then(putProcess, () => {});
+  }, wait);
+  waiting.set(pid, { timer, first });
+}
