@@ -103,7 +103,7 @@ async def publish_ours(house: Any, until: float) -> None:
         hub.publish([logged(number + i) for i in range(1, GROUP + 1)])
         number += GROUP
         while max(member._events for member in members) > 2000:
-            await anyio.sleep(0)
+            await anyio.sleep(0.002)
         await anyio.sleep(0)
     hub.publish([logged(number + 1, BODY.replace("xxxxxxxxxxxxxx", DONE.decode(), 1))])
 
@@ -117,7 +117,7 @@ async def publish_naive(naive: Naive, until: float) -> None:
             for queue in naive.queues:
                 queue.put_nowait({"id": number, **event})
         while max(queue.qsize() for queue in naive.queues) > 2000:
-            await anyio.sleep(0)
+            await anyio.sleep(0.002)
         await anyio.sleep(0)
     for queue in naive.queues:
         queue.put_nowait({"id": number + 1, **event, "data": {"text": DONE.decode()}})
@@ -156,9 +156,7 @@ async def measure(subscribers: int, ours: bool, seconds: float) -> tuple[float, 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subscribers", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)

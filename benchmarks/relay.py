@@ -46,9 +46,7 @@ def fixture() -> Any:
     from pydantic import Field
 
     def tool(
-        text: Annotated[
-            str, Field(description="What to echo, exactly as it should come back to the caller.")
-        ],
+        text: Annotated[str, Field(description="What to echo, exactly as it should come back to the caller.")],
         limit: Annotated[int, Field(description="How many results at most.")] = 10,
         tags: Annotated[list[str] | None, Field(description="Only what carries all of these tags.")] = None,
     ) -> str:
@@ -117,20 +115,14 @@ async def serve_sdk(path: str) -> None:
 
         async def read() -> None:
             async with to_server:
-                with contextlib.suppress(
-                    anyio.IncompleteRead, anyio.ClosedResourceError, anyio.BrokenResourceError
-                ):
+                with contextlib.suppress(anyio.IncompleteRead, anyio.ClosedResourceError, anyio.BrokenResourceError):
                     while True:
                         line = await lines.receive_until(b"\n", 1 << 24)
-                        await to_server.send(
-                            SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line))
-                        )
+                        await to_server.send(SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line)))
 
         async def write() -> None:
             async for message in from_server:
-                await stream.send(
-                    message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-                )
+                await stream.send(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
 
         async with (
             stream,
@@ -236,9 +228,7 @@ class Program:
     def ask(self, method: str, params: Message) -> Message:
         """Make a request and wait for its answer."""
         self.id += 1
-        self.write(
-            json.dumps({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}).encode() + b"\n"
-        )
+        self.write(json.dumps({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}).encode() + b"\n")
         self.flush()
         while line := self.lines.readline():
             answer: Message = json.loads(line)
@@ -393,10 +383,7 @@ def mcp_remote() -> Path | str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         return "node and npm are not installed"
-    cache = (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / f"aetherd-bench/mcp-remote-{MCP_REMOTE}"
-    )
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / f"aetherd-bench/mcp-remote-{MCP_REMOTE}"
     proxy = cache / "node_modules/mcp-remote/dist/proxy.js"
     if not proxy.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -458,14 +445,10 @@ def report(ways: list[Way], missing: list[str], rounds: int, calls: int) -> None
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--calls", type=int, default=500)
-    parser.add_argument(
-        "--only", default="", help="only rows whose name contains this word (and the first one)"
-    )
+    parser.add_argument("--only", default="", help="only rows whose name contains this word (and the first one)")
     parser.add_argument("--no-npm", action="store_true", help="leave mcp-remote out")
     parser.add_argument("--socket", help="also measure the daemon behind this socket")
     parser.add_argument("--token-env", default="AETHER_TOKEN", help="the variable that holds its token")

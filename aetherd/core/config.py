@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     event_retention: int = Field(
         default=2_000_000, ge=1000, description="events kept in the log; older ones are removed in chunks"
     )
+    output_days: float = Field(
+        default=7, gt=0, description="what ended processes printed is kept this long; their events stay"
+    )
     agent_uid_base: int = Field(
         default=20_000, ge=1000, description="first uid given to agents when the daemon is root"
     )

@@ -16,4 +16,6 @@ class Origin:
     org: str = "home"
 
 
-origin: ContextVar[Origin] = ContextVar("aetherd_origin", default=Origin())
+NOBODY = Origin()  # frozen, so one may stand for all
+
+origin: ContextVar[Origin] = ContextVar("aetherd_origin", default=NOBODY)

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class Model(BaseModel):
     """A closed, frozen shape that is honest about what is always present."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True, allow_inf_nan=False
+    )
 
 
 class Page(Model):

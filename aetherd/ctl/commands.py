@@ -201,8 +201,13 @@ def command_for(entry: dict[str, Any], client: Callable[[], Client]) -> click.Co
         click.Option(["--json", "as_json"], is_flag=True, help="print the answer exactly as it is"),
     ]
 
-    def run(whole: str | None, as_json: bool, **given: Any) -> None:
+    if "argv" in schema.get("properties", {}) and "argv" not in places:
+        parameters.append(click.Argument(["rest"], nargs=-1, metavar="[-- COMMAND...]"))
+
+    def run(whole: str | None, as_json: bool, rest: tuple[str, ...] = (), **given: Any) -> None:
         body = read_input(whole, sys.stdin)
+        if rest:
+            body["argv"] = list(rest)
         for field in fields:
             field.put(given.get(field.key), body)
         if missing := [name for name in schema.get("required", ()) if name not in body]:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, get_type_hints
 
+import anyio
+
 from aetherd import __version__
 from aetherd.core.clock import Clock, SystemClock
 from aetherd.core.config import Settings
@@ -139,7 +141,10 @@ class Kernel:
                     await stack.enter_async_context(service.running())
                     logger.debug("room %s is up", name)
             self.lifecycle.up.set()
+            background = await stack.enter_async_context(anyio.create_task_group())
+            background.start_soon(self.hub.retire, self.settings.event_retention)
             yield self.house()
+            background.cancel_scope.cancel()
 
     def house(self) -> House:
         """Return what faces get."""

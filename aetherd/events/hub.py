@@ -17,7 +17,7 @@ import anyio
 
 from aetherd.core.errors import Unavailable
 from aetherd.events.event import Frame
-from aetherd.events.log import EventLog, Logged
+from aetherd.events.log import CHUNK, EventLog, Logged
 from aetherd.store import Store
 
 QUEUE_EVENTS = 5_000
@@ -25,6 +25,7 @@ QUEUE_BYTES = 4 * 1024 * 1024
 PAGE = 500
 FRAMES = 256  # most frames waiting for one subscriber; the oldest go first
 SUBSCRIBERS = 10_000
+RETIRE_S = 60.0
 
 Sees = Callable[[str | None, str, str], bool]  # (agent, user, org) -> may the viewer see it
 
@@ -206,6 +207,13 @@ class Hub:
                 for subscriber in members:
                     if subscriber.wants_frames:
                         subscriber.push_frame(frame)
+
+    async def retire(self, keep: int) -> None:
+        """Keep the log at `keep` events, for ever: old ones go in chunks, so that no writer waits long."""
+        while True:
+            gone = await self._store.write(lambda tx: EventLog.forget(tx.cursor, keep))
+            if gone < CHUNK:
+                await anyio.sleep(RETIRE_S)
 
     async def bounds(self) -> tuple[int, int]:
         """Return the oldest and the newest id in the log."""

@@ -107,6 +107,15 @@ class EventLog:
         return [Logged(*row) for row in rows]
 
     @staticmethod
+    def forget(cursor: sqlite3.Cursor, keep: int) -> int:
+        """Remove at most one chunk of the oldest events beyond `keep`; returns how many went."""
+        return cursor.execute(
+            "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id <= "
+            "(SELECT seq FROM sqlite_sequence WHERE name = 'event') - ? ORDER BY id LIMIT ?)",
+            (keep, CHUNK),
+        ).rowcount
+
+    @staticmethod
     def bounds(session: Session) -> tuple[int, int]:
         """Return the oldest and the newest id; (1, 0) when empty. Ids are never reused."""
         row = (

@@ -48,7 +48,7 @@ class Dispatcher:
 
     async def invoke(self, name: str, raw: dict[str, Any], call: Call) -> Result:
         """Run one operation: its output, or an async iterator of outputs when it streams."""
-        op = self.registry[name] if name in self.registry else None
+        op = self.registry.get(name)
         invocation = Invocation(name, op, raw, call)
 
         async def handle() -> Any:

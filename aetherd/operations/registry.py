@@ -51,6 +51,10 @@ class Registry:
     def __contains__(self, name: str) -> bool:
         return name in self._operations
 
+    def get(self, name: str) -> Operation | None:
+        """Return an operation, or None."""
+        return self._operations.get(name)
+
     def __getitem__(self, name: str) -> Operation:
         if op := self._operations.get(name):
             return op

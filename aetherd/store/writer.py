@@ -59,6 +59,11 @@ class Tx:
             self._session = Session(self._connection, expire_on_commit=False)
         return self._session
 
+    @property
+    def cursor(self) -> sqlite3.Cursor:
+        """The writer's own cursor, for plain SQL on the fast path."""
+        return self._cursor
+
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Run plain SQL on the fast path."""
         if self._session is not None:

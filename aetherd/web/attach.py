@@ -25,7 +25,7 @@ from aetherd.web.ws import close
 
 logger = logging.getLogger(__name__)
 
-FRAME = 64 * 1024
+SMALL = 64 * 1024
 JOIN_S = 0.001  # after a small frame, what comes within this goes out as one
 
 
@@ -74,7 +74,7 @@ class Attached:
 
 async def carry(channel: ByteChannel, watchdog: Watchdog, receive: Receive, send: Send) -> None:
     """Carry bytes both ways until the channel ends or the client leaves."""
-    outlet = Outlet(FRAME)
+    outlet = Outlet()
 
     async def fill() -> None:
         while (data := await channel.receive()) is not None:
@@ -86,7 +86,7 @@ async def carry(channel: ByteChannel, watchdog: Watchdog, receive: Receive, send
         while (data := await outlet.take()) is not None:
             message = {"type": "websocket.send", "bytes": data}
             await watchdog.write(lambda message=message: send(message))  # type: ignore[misc]
-            if len(data) < FRAME:
+            if len(data) < SMALL:
                 await anyio.sleep(JOIN_S)
         await tell(send, {"t": "x", **channel.end})
         await close(send, 1000)

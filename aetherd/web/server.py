@@ -85,6 +85,7 @@ class Server(uvicorn.Server):
                 loop="none",
                 access_log=False,
                 log_config=None,
+                log_level="warning",  # below that it writes WebSocket addresses, which hold tickets
                 server_header=False,
                 proxy_headers=False,
                 backlog=2048,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -9,7 +10,9 @@ from contextlib import aclosing, contextmanager
 import anyio
 from starlette.types import Receive, Scope, Send
 
-from aetherd.core.errors import Unauthenticated, Unavailable
+from aetherd.core.errors import AetherError, Unauthenticated, Unavailable
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024  # most bytes per write
 PING_S = 15.0  # a quiet stream says something this often
@@ -159,6 +162,8 @@ class Watchdog:
                     await self._recheck()
                 except Unauthenticated:
                     self.revoked = True
+                except AetherError:
+                    logger.warning("a credential could not be checked again; asking later", exc_info=True)
             if self.stuck or self.revoked:
                 scope.cancel()
                 return

@@ -204,11 +204,12 @@ class Session:
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
             raise Invalid(f"subscribe: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from exc
+        call = await self._call()
         self._unsubscribe()
         since = self._house.hub.newest if wish.since is None else wish.since
         self._subscription = anyio.CancelScope()
         await self._send({"type": "subscribed", "since": since, **({} if key is None else {"id": key})})
-        self._group.start_soon(self._follow, wish, since, await self._call(), self._subscription)
+        self._group.start_soon(self._follow, wish, since, call, self._subscription)
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:

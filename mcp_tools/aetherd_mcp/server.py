@@ -128,9 +128,7 @@ class ToolServer:
                 tools=[
                     self._tools[op.name]
                     for op in sorted(self._house.registry, key=lambda op: op.name)
-                    if on_menu(op)
-                    and call.has(op.scope)
-                    and not (op.access is Rule.PEOPLE and call.agent is not None)
+                    if on_menu(op) and call.has(op.scope) and not (op.access is Rule.PEOPLE and call.agent is not None)
                 ]
             )
             if len(self._lists) > 1000:
@@ -153,9 +151,9 @@ class ToolServer:
                 exc = NotFound(f"no tool named {params.name[:100]!r}; aether_tool_search finds tools", **exc.data)
             return _failure(exc)
         except Exception:
-            crashed = Internal("internal error; the daemon's log has the details", **({"call": call.id} if call else {}))
-            logger.exception("tool %s crashed in %s", name[:100], crashed.data.get("call"))
-            return _failure(crashed)
+            id = None if call is None else call.id
+            logger.exception("tool %s crashed in %s", name[:100], id)
+            return _failure(Internal("internal error; the daemon's log has the details", call=id))
         finally:
             self._beats.discard(beat)
 

@@ -92,10 +92,10 @@ class Sockets:
                 limiter.release()
 
     async def _connection(self, stream: anyio.abc.SocketStream, door: int | None, uid: int | None) -> None:
+        token, rest = await _first_line(stream)  # before anything is refused, or the peer may miss why
         peer = _peer_uid(stream)
         if peer not in (os.geteuid(), uid):
             raise Unauthenticated(f"uid {peer} may not use this socket")
-        token, rest = await _first_line(stream)
         await self._house.authenticate(token, "mcp", door=door)
         credential.set(Credential(token, door))
         wire: Any = Wire(stream, rest)

@@ -72,7 +72,15 @@ OPERATOR = LEAD | {
 _SETS = {"worker": WORKER, "lead": LEAD, "operator": OPERATOR}
 
 
+def names(toolset: str) -> frozenset[str]:
+    """Return the operations on a menu."""
+    return _SETS[toolset]
+
+
 def shown(toolset: str) -> Callable[[Operation], bool]:
     """Return whether an operation is on the menu of a toolset; `all` shows everything."""
-    names = _SETS.get(toolset)
-    return (lambda _op: True) if names is None else (lambda op: op.name in names)
+    if toolset == "all":
+        return lambda _op: True
+    if toolset not in _SETS:
+        raise ValueError(f"no toolset {toolset!r}")
+    return lambda op: op.name in _SETS[toolset]

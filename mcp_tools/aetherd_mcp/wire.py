@@ -93,7 +93,7 @@ class Wire:
             return SessionMessage(message)
         key = str(message.id)
         if key in self._open:
-            await self._refuse(None, types.INVALID_REQUEST, f"id {key[:100]} is in use by a request that is not answered")
+            await self._refuse(None, types.INVALID_REQUEST, f"id {key[:100]} is in use")
             return None
         if len(self._open) >= IN_FLIGHT:
             data = {"code": "exhausted", "retryable": True}

@@ -138,16 +138,18 @@ class ClaudeCode:
         A person can leave the one they were given, by `/clear` or `/resume`; the next incarnation continues
         where they were.
         """
-        path = Path(_environment(spawn)["CLAUDE_CONFIG_DIR"]) / ".claude.json"
-        projects = _object(_read_object(path), "projects")
+        config = Path(_environment(spawn)["CLAUDE_CONFIG_DIR"])
+        projects = _object(_read_object(config / ".claude.json"), "projects")
         project = _object(projects, str(spawn.cwd))
         started, session = project.get("lastStartTime"), project.get("lastSessionId")
         if not isinstance(started, int | float) or started < since * 1000 or not isinstance(session, str):
             return None
         try:
-            return str(uuid.UUID(session))
+            session = str(uuid.UUID(session))
         except ValueError:
             return None
+        # Without a transcript nothing was said in it, and it could not be resumed.
+        return session if any(config.glob(f"projects/*/{session}.jsonl")) else None
 
     def first_input(self, spawn: Spawn) -> tuple[Say, ...]:
         """Return the goal, unless the conversation already has it or a person sits at the TUI."""

@@ -12,10 +12,10 @@ import anyio
 import anyio.to_thread
 import pytest
 from click.testing import CliRunner, Result
-from tests.web.web_lab import Served, serve
 
 from aetherd.ctl import commands
 from aetherd.ctl.main import cli
+from tests.web.web_lab import Served, serve
 
 
 def run(*arguments: str, input: str | None = None) -> Result:

@@ -18,11 +18,11 @@ import anyio.to_thread
 import pytest
 from ctl_lab import Terminal, run, terminal
 from pydantic import Field
-from tests.web.test_web_attach import Wire
 
 from aetherd.core.model import Model
 from aetherd.ctl import attach, lifecycle
 from aetherd.operations.operation import Call, Rule, operation, operations_of
+from tests.web.web_lab import Wire
 
 pytestmark = pytest.mark.anyio
 
@@ -193,12 +193,11 @@ def with_terminal(terminal: Terminal) -> Terminals:
     return room
 
 
-async def attached(terminal: Terminal, keys: bytes) -> tuple[str, bytes, int]:
-    """Run `attach 7` as a program on a PTY of its own; return what it showed, and its exit code."""
+async def attached(terminal: Terminal, *steps: tuple[bytes, bytes]) -> tuple[bytes, int]:
+    """Run `attach 7` on a PTY of its own, typing once something is shown; return all it showed, and its exit code."""
     main, side = pty.openpty()
-    code = "from aetherd.ctl.main import main; main()"
     process = await anyio.open_process(
-        [sys.executable, "-c", code, "attach", "7"],
+        [sys.executable, "-c", "from aetherd.ctl.main import main; main()", "attach", "7"],
         stdin=side,
         stdout=side,
         stderr=side,
@@ -206,18 +205,16 @@ async def attached(terminal: Terminal, keys: bytes) -> tuple[str, bytes, int]:
         start_new_session=True,
     )
     os.close(side)
-    shown = b""
+    shown, left = b"", list(steps)
     try:
         with anyio.fail_after(20):
-            while b"attached" not in shown:
-                shown += await anyio.to_thread.run_sync(os.read, main, 65536)
-            os.write(main, keys)
             while True:
+                while left and left[0][0] in shown:
+                    os.write(main, left.pop(0)[1])
                 try:
                     shown += await anyio.to_thread.run_sync(os.read, main, 65536)
                 except OSError:
-                    break
-            return "", shown, await process.wait()
+                    return shown, await process.wait()
     finally:
         os.close(main)
         if process.returncode is None:
@@ -227,11 +224,12 @@ async def attached(terminal: Terminal, keys: bytes) -> tuple[str, bytes, int]:
 
 async def test_attach_types_shows_and_detaches(terminal: Terminal) -> None:
     room = with_terminal(terminal)
-    _, shown, code = await attached(terminal, b"h\xc3\xa9llo\x03\x1d")
+    room.wire.show(b"prompt> ")
+    typed = "h\u00e9llo\x03!".encode()
+    shown, code = await attached(terminal, (b"prompt> ", typed), (typed, b"\x1d"))
     assert code == 0
-    assert b"h\xc3\xa9llo" in shown or not room.wire.writable
-    assert b"detached" in shown
-    assert b"\x1b[?1049l" in shown
+    for text in (typed, b"detached", b"\x1b[?1049l"):
+        assert text in shown
 
 
 async def test_attach_tells_that_it_is_read_only_and_how_the_terminal_ended(terminal: Terminal) -> None:
@@ -239,7 +237,7 @@ async def test_attach_tells_that_it_is_read_only_and_how_the_terminal_ended(term
     room.wire.writable = False
     room.wire.show(b"goodbye\r\n")
     room.wire.finish()
-    _, shown, code = await attached(terminal, b"")
+    shown, code = await attached(terminal)
     assert code == 0
     for text in (b"read-only: ann has the keyboard", b"goodbye", b"exit code 3"):
         assert text in shown

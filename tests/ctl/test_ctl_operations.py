@@ -43,7 +43,10 @@ def test_every_operation_is_a_command_with_its_documentation_as_help(shipped: di
 
 
 def test_help_is_quick() -> None:
-    code = "import sys; sys.argv = ['aetherctl', '--help']; import aetherd.ctl.main as m\ntry: m.main()\nfinally: print(*sys.modules)"
+    code = (
+        "import sys; sys.argv = ['aetherctl', '--help']; import aetherd.ctl.main as m\n"
+        "try: m.main()\nfinally: print(*sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(found.stdout.splitlines()[-1].split())
     assert not loaded & {"pydantic", "starlette", "uvicorn", "sqlalchemy", "mcp", "websockets", "anyio", "asyncio"}
@@ -109,7 +112,8 @@ def test_environments_nested_objects_and_choices_become_options() -> None:
         "streams": False,
     }
     command = commands.command_for(entry, lambda: Fake())  # type: ignore[arg-type, return-value]
-    line = "command --env A=1 --env B=x=y --sandbox.tier host --sandbox.gpu 2 --argv sh --argv -c --toolset lead --with-json j"
+    line = "command --env A=1 --env B=x=y --sandbox.tier host --sandbox.gpu 2 --argv sh --argv -c"
+    line += " --toolset lead --with-json j"
     command.main(line.split(), standalone_mode=False)
     assert sent == {
         "runtime": "command",
@@ -119,6 +123,8 @@ def test_environments_nested_objects_and_choices_become_options() -> None:
         "toolset": "lead",
         "json": "j",
     }
+    command.main(["command", "--", "sh", "-c", "ls --help"], standalone_mode=False)
+    assert sent["argv"] == ["sh", "-c", "ls --help"]
 
 
 async def test_wrong_input_is_told_in_one_line_with_exit_code_2(terminal: Terminal) -> None:

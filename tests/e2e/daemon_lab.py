@@ -156,13 +156,13 @@ class Daemon:
         """Return the owner's."""
         return {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **more}
 
-    def call(self, operation: str, **input: Any) -> Any:
+    def call(self, operation: str, /, **input: Any) -> Any:
         """Run one operation; `Refused` for an error."""
         connection = self.connect()
         try:
             connection.request("POST", f"/v1/{operation}", json.dumps(input), self.headers())
-            answer = connection.getresponse()
-            body = json.loads(answer.read() or b"{}")
+            with connection.getresponse() as answer:
+                body = json.loads(answer.read() or b"{}")
         finally:
             connection.close()
         if answer.status >= 300:
@@ -199,8 +199,8 @@ class Daemon:
         connection = self.connect()
         try:
             connection.request("GET", f"/v1/events?since=0&follow=false{words}", headers=self.headers())
-            answer = connection.getresponse()
-            return [event for _, event in _sse(answer) if event is not None]
+            with connection.getresponse() as answer:
+                return [event for _, event in _sse(answer) if event is not None]
         finally:
             connection.close()
 
@@ -343,6 +343,7 @@ class Stream:
         words = "".join(f"&{name}={value}" for name, value in self._query.items())
         more = {"Last-Event-ID": str(self.received[-1]["id"])} if self.received else {}
         self._socket = connection = self._daemon.connect()
+        answer: http.client.HTTPResponse | None = None
         try:
             connection.request("GET", f"/v1/events?since=0{words}", headers=self._daemon.headers(**more))
             answer = connection.getresponse()
@@ -362,6 +363,8 @@ class Stream:
                 if event is not None and self._watch is not None:
                     self._watch(event)
         finally:
+            if answer is not None:
+                answer.close()
             connection.close()
 
 

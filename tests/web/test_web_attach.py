@@ -4,59 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
-from web_lab import Served, heard, serve
+from web_lab import Served, Wire, heard, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from aetherd.core.errors import Forbidden, NotFound, Unauthenticated
+from aetherd.core.errors import NotFound, Unauthenticated
 from aetherd.operations.operation import Call
 
 pytestmark = pytest.mark.anyio
-
-
-class Wire:
-    """A channel that echoes, and records what it is told."""
-
-    def __init__(self) -> None:
-        self.writable = True
-        self.told: list[tuple[str, Any]] = []
-        self._send, self._receive = anyio.create_memory_object_stream[bytes](1000)
-        self.closed = anyio.Event()
-        self.heard = anyio.Event()
-
-    def show(self, data: bytes) -> None:
-        self._send.send_nowait(data)
-
-    def finish(self) -> None:
-        self._send.close()
-
-    async def receive(self) -> bytes | None:
-        try:
-            return await self._receive.receive()
-        except anyio.EndOfStream:
-            return None
-
-    async def send(self, data: bytes) -> None:
-        if not self.writable:
-            raise Forbidden("somebody else has the keyboard")
-        self._send.send_nowait(data)
-
-    async def resize(self, rows: int, cols: int) -> None:
-        self.told.append(("resize", (rows, cols)))
-        self.heard.set()
-
-    async def ack(self, count: int) -> None:
-        self.told.append(("ack", count))
-        self.heard.set()
-
-    @property
-    def end(self) -> dict[str, Any]:
-        return {"exit_code": 3}
 
 
 class Attach:
@@ -104,6 +65,14 @@ async def test_bytes_go_both_ways(attached: tuple[Served, Attach]) -> None:
         assert attach.wire.told == [("resize", (40, 120)), ("ack", 65536)]
     with anyio.fail_after(5):
         await attach.wire.closed.wait()
+
+
+async def test_a_ticket_is_never_logged(attached: tuple[Served, Attach], caplog: pytest.LogCaptureFixture) -> None:
+    served, _ = attached
+    with caplog.at_level(logging.DEBUG):
+        async with served.socket(f"{PATH}?ticket=good", {}, logger=logging.getLogger("silent")) as socket:
+            await heard(socket)
+    assert not [record for record in caplog.records if "ticket" in record.getMessage() and record.name != "silent"]
 
 
 async def test_what_waits_is_joined_into_one_frame(attached: tuple[Served, Attach]) -> None:

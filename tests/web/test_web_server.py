@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 from web_lab import Served, serve, served
 from websockets.exceptions import ConnectionClosed
@@ -41,8 +42,12 @@ async def test_the_second_head_on_a_connection_has_the_deadline_too(
         monkeypatch.setattr(server, "HEAD_S", 0.05)
         await stream.send(b"GET /healthz HTTP/1.1\r\nHo")
         with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
-            while True:
-                await stream.receive()
+            await rest(stream)
+
+
+async def rest(stream: anyio.abc.ByteReceiveStream) -> None:
+    while True:
+        await stream.receive()
 
 
 async def test_a_huge_head_is_refused(served: Served) -> None:
@@ -76,8 +81,8 @@ async def test_a_hundred_open_streams_and_sockets_end_at_once(house: Any) -> Non
                 nonlocal ended
                 async with served.socket("/v1/ws") as connection:
                     await connection.send('{"type":"subscribe"}')
+                    assert "subscribed" in await connection.recv()
                     with pytest.raises(ConnectionClosed):
-                        await connection.recv()
                         await connection.recv()
                     assert connection.close_code == 1012
                     ended += 1
@@ -138,7 +143,7 @@ async def test_the_same_face_is_on_a_socket_file_of_the_owner(house: Any, tmp_pa
 def test_a_taken_port_is_told() -> None:
     with bind_tcp("127.0.0.1", 0) as taken:
         taken.listen()
-        with pytest.raises(Unavailable, match="cannot listen on 127.0.0.1 port"):
+        with pytest.raises(Unavailable, match="cannot listen on"):
             bind_tcp("127.0.0.1", taken.getsockname()[1])
 
 
@@ -159,7 +164,7 @@ async def test_a_thousand_subscribers_reconnect_in_a_storm(served: Served) -> No
                 found += await stream.receive()
             got += 1
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         for _ in range(4):
             async with anyio.create_task_group() as group:
                 for _ in range(250):

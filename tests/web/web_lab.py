@@ -13,8 +13,9 @@ import anyio
 import httpx2
 import pytest
 from pydantic import Field
+from websockets.asyncio.client import ClientConnection, connect
 
-from aetherd.core.errors import Conflict
+from aetherd.core.errors import Conflict, Forbidden
 from aetherd.core.model import Model
 from aetherd.events import Frame
 from aetherd.operations.catalog import describe
@@ -22,7 +23,6 @@ from aetherd.operations.house import House
 from aetherd.operations.operation import Call, Effect, Rule, operation, operations_of
 from aetherd.web import Web, web_app
 from aetherd.web.server import Server, bind_tcp, bind_unix
-from websockets.asyncio.client import ClientConnection, connect
 
 
 class Said(Model):
@@ -93,6 +93,46 @@ class Lab:
         if input.to == 0:
             raise RuntimeError("the secret of the house")
         raise Conflict("it broke", state="broken")
+
+
+class Wire:
+    """A channel that echoes, and records what it is told."""
+
+    def __init__(self) -> None:
+        self.writable = True
+        self.told: list[tuple[str, Any]] = []
+        self._send, self._receive = anyio.create_memory_object_stream[bytes](1000)
+        self.closed = anyio.Event()
+        self.heard = anyio.Event()
+
+    def show(self, data: bytes) -> None:
+        self._send.send_nowait(data)
+
+    def finish(self) -> None:
+        self._send.close()
+
+    async def receive(self) -> bytes | None:
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            return None
+
+    async def send(self, data: bytes) -> None:
+        if not self.writable:
+            raise Forbidden("somebody else has the keyboard")
+        self._send.send_nowait(data)
+
+    async def resize(self, rows: int, cols: int) -> None:
+        self.told.append(("resize", (rows, cols)))
+        self.heard.set()
+
+    async def ack(self, count: int) -> None:
+        self.told.append(("ack", count))
+        self.heard.set()
+
+    @property
+    def end(self) -> dict[str, Any]:
+        return {"exit_code": 3}
 
 
 @dataclass

@@ -29,9 +29,11 @@ class AgentUpdate(Model):
     """What to change; fields left out stay."""
 
     agent: str = Field(description="agent id or name")
-    name: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[\w][\w .@+-]*$")
-    role: str | None = Field(default=None, max_length=200)
-    description: str | None = Field(default=None, max_length=4000)
+    name: str | None = Field(
+        default=None, min_length=1, max_length=64, pattern=r"^[\w][\w .@+-]*$", description="a new name"
+    )
+    role: str | None = Field(default=None, max_length=200, description="what it is for, in a few words")
+    description: str | None = Field(default=None, max_length=4000, description="anything a reader should know")
 
 
 class AgentList(Page):

@@ -57,7 +57,15 @@ class Asked:
 class ApprovalService:
     """Asks, decides, remembers, and runs what was allowed, once."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, lifecycle: Lifecycle, dispatcher: Dispatcher, agent: Agents) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        lifecycle: Lifecycle,
+        dispatcher: Dispatcher,
+        agent: Agents,
+    ) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._lifecycle, self._dispatcher, self._agent = lifecycle, dispatcher, agent
         self.decision_hooks: list[DecisionHook] = []  # in the transaction that decides a runtime's question
@@ -431,10 +439,10 @@ class ApprovalService:
                 return rule
         return None
 
-    async def _answered(self, key: str, timeout: float, call: Call) -> ApprovalRow:
-        """Wait until a question is answered and its call, if any, has run; at most `timeout` seconds."""
+    async def _answered(self, key: str, seconds: float, call: Call) -> ApprovalRow:
+        """Wait until a question is answered and its call, if any, has run; at most so many seconds."""
         row = await self._row(key)
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(seconds):
             while row.state == "pending" or (
                 row.kind == "operation" and row.state == "allowed" and row.result is None and row.error is None
             ):

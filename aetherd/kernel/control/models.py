@@ -27,7 +27,9 @@ class Release(Model):
     """Hand back."""
 
     pid: int = Field(ge=1, description="process id")
-    note: str | None = Field(default=None, max_length=20_000, description="what you did; the agent is told")
+    note: str | None = Field(
+        default=None, max_length=20_000, description="what you did; the agent is told", repr=False
+    )
 
 
 class RequestHuman(Model):

@@ -6,7 +6,7 @@ daemon killed in any step goes on with it, or rolls it back. This room keeps who
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -89,7 +89,7 @@ class ControlService:
             tx.session.add(row)
             return row
 
-        self._keep(await self._store.write(work))
+        self._keep(await self._soon(input.pid, input.wait_s, work))
         self._acquired.set()
         self._acquired = anyio.Event()
         self.renew(input.pid, call)
@@ -187,6 +187,18 @@ class ControlService:
             self._keep(row)
 
     # Inside -----------------------------------------------------------------------------------------
+
+    async def _soon(self, pid: int, wait_s: float, work: Callable[[Tx], LeaseRow]) -> LeaseRow:
+        """Write the lease, as soon as the process can be taken over."""
+        with anyio.move_on_after(wait_s):
+            while True:
+                try:
+                    return await self._store.write(work)
+                except Conflict as exc:
+                    if not exc.data.get("soon"):
+                        raise
+                await self._process.moved(pid)
+        return await self._store.write(work)
 
     async def _release(self, pid: int, by: str, note: str | None, reason: str) -> None:
         process = await self._process.row_of(pid)

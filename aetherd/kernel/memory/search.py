@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 WORDS = 16  # most words of a query that are looked at
 PROBE = 200  # newest memories looked at to tell how common a word is
-RANKED = 1_500  # memories ranked over everything
-WINDOW = 1_500  # memories ranked among the newest
+RANKED = 1_000  # memories ranked over everything
+WINDOW = 1_000  # memories ranked among the newest
 WALKED = 100_000  # memories walked for the statistics of bm25
 NARROW = 1_500  # a scope or tag with fewer memories is ranked whole
 CANDIDATES = 200
@@ -172,7 +172,7 @@ def _rank(job: _Search, known: list[tuple[int, str]]) -> None:
     if total <= _affordable(RANKED, len(terms)) or job.is_narrow():
         job.ranked(everything, -1)
         return
-    spent, rare = 0, []
+    spent, rare = 0, list[str]()
     for count, term in terms:
         spent += count
         if spent > _affordable(RANKED, len(rare) + 1):

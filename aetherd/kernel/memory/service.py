@@ -28,7 +28,7 @@ from aetherd.kernel.memory.models import (
     Remembered,
 )
 from aetherd.kernel.memory.ports import Agents
-from aetherd.kernel.memory.search import Filter, search
+from aetherd.kernel.memory.search import CANDIDATES, Filter, search
 from aetherd.kernel.memory.tables import MemoryRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
@@ -211,9 +211,14 @@ class MemoryService:
             if not fits:
                 return []
             best = max(fits.values())
-            rows = _load(session, sorted(fits, key=lambda key: -fits[key])[:200])
-            scored = [(row, fits[row.seq or 0] / best * _weight(row, now)) for row in rows]
-            return sorted(scored, key=lambda pair: -pair[1])[:limit]
+            keys = sorted(fits, key=lambda key: (-fits[key], -key))[:CANDIDATES]
+            marks = ",".join("?" * len(keys))
+            weighed = _cursor(session).execute(
+                f"SELECT seq, importance, created_at FROM memory WHERE seq IN ({marks})", keys
+            )
+            scores = {key: fits[key] / best * _weight(importance, at, now) for key, importance, at in weighed}
+            chosen = sorted(scores, key=lambda key: (-scores[key], -key))[:limit]  # of equals the newest
+            return [(row, scores[row.seq or 0]) for row in _load(session, chosen)]
 
         return await self._store.read(run)
 
@@ -257,11 +262,11 @@ def _scope(agent: str) -> str:
     return re.sub(r"[^0-9A-Za-z]", "", agent).lower()
 
 
-def _weight(row: MemoryRow, now: datetime) -> float:
+def _weight(importance: float, created_at: str, now: datetime) -> float:
     """Weigh importance and age; neither alone can hide a memory."""
-    age = max(timedelta(), now - datetime.fromisoformat(row.created_at))
+    age = max(timedelta(), now - datetime.fromisoformat(created_at))
     fresh: float = 0.5 ** (age / HALF_LIFE)
-    return (0.5 + 0.5 * row.importance) * (0.5 + 0.5 * fresh)
+    return (0.5 + 0.5 * importance) * (0.5 + 0.5 * fresh)
 
 
 def _cursor(session: Session) -> sqlite3.Cursor:

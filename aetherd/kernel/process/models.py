@@ -34,7 +34,9 @@ class ProcessSpawn(Model):
     """What to run. `runtime` and `goal` are enough."""
 
     runtime: str = Field(default="claude-code", description="claude-code, builtin or command; see system.doctor")
-    goal: str | None = Field(default=None, max_length=200_000, description="what the agent shall do, as a prompt")
+    goal: str | None = Field(
+        default=None, max_length=200_000, description="what the agent shall do, as a prompt", repr=False
+    )
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[\w][\w .@+-]*$", description="name of a new agent; made up if absent"
     )
@@ -176,7 +178,9 @@ class ProcessSignal(Model):
     """A signal for the whole tree."""
 
     pid: int = Field(ge=1, description="process id")
-    signal: Literal["TERM", "KILL", "STOP", "CONT", "INT", "USR1", "USR2"]
+    signal: Literal["TERM", "KILL", "STOP", "CONT", "INT", "USR1", "USR2"] = Field(
+        description="sent to the whole tree"
+    )
 
 
 class Signalled(Model):
@@ -191,7 +195,7 @@ class ProcessSend(Model):
     """Text for a running agent, by its runtime's own protocol."""
 
     pid: int = Field(ge=1, description="process id")
-    text: str = Field(min_length=1, max_length=200_000)
+    text: str = Field(min_length=1, max_length=200_000, description="what the agent is told")
     priority: Literal["now", "next", "queue"] = Field(
         default="next",
         description="now cuts the current step, next is read at the next tool boundary, queue after this turn",
@@ -255,7 +259,7 @@ class SetPriority(Model):
     """A new priority."""
 
     pid: int = Field(ge=1, description="process id")
-    priority: int = Field(ge=-10, le=10)
+    priority: int = Field(ge=-10, le=10, description="higher starts sooner when the queue is full")
 
 
 class Nothing(Model):

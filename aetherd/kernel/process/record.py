@@ -158,6 +158,9 @@ class Record:
         """Queue something to tell the runtime; with a key the second time changes nothing."""
         if key is not None:
             known = tx.session.exec(select(InputRow).where(InputRow.key == key)).first()
+            if known is not None and known.state == "failed" and known.pid != row.pid:
+                known.pid, known.state, known.incarnation, known.frame = row.pid or 0, "queued", None, None
+                tx.session.add(known)  # its process ended before it was told: this one is told instead
             if known is not None:
                 return known
         assert row.pid is not None
@@ -178,6 +181,11 @@ class Record:
             row.outcome = "running"
             tx.session.add(row)
         return item
+
+    def was_told(self, tx: Tx, pid: int) -> bool:
+        """Tell whether it was given any text, which begins a conversation."""
+        query = select(InputRow.id).where(InputRow.pid == pid, InputRow.kind == "say")
+        return tx.session.exec(query).first() is not None
 
     def told(self, tx: Tx, row: ProcessRow, item: InputRow, state: str) -> None:
         """Record how far an input got."""

@@ -18,7 +18,7 @@ from aetherd.core.config import Settings
 from aetherd.core.errors import Conflict, NotFound
 from aetherd.events import Hub
 from aetherd.kernel.process import models as m
-from aetherd.kernel.process import queries, spawning
+from aetherd.kernel.process import housekeeping, queries, spawning
 from aetherd.kernel.process.beside import Beside, Place
 from aetherd.kernel.process.events import ProcessPriorityChanged
 from aetherd.kernel.process.output import read_part, stream_output
@@ -97,8 +97,10 @@ class ProcessService:
         """Re-adopt every living process before anything else happens."""
         await self._w.host.start()
         try:
-            async with self._roster.running():
+            async with self._roster.running(), anyio.create_task_group() as group:
+                group.start_soon(housekeeping.sweep, self._w)
                 yield
+                group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._w.host.stop()
@@ -115,9 +117,7 @@ class ProcessService:
         spawning.check(self._w, input)
         known = None if input.agent is None else await self._agent.find(input.agent, call)
         context = await self._context(known.id if known else None, input.goal, call)
-        row = await spawning.accept(
-            self._w, self._agent, self._token, input, call, known=known, context=context
-        )
+        row = await spawning.accept(self._w, self._agent, self._token, input, call, known=known, context=context)
         assert row.pid is not None
         if row.state == State.QUEUED:
             await self._roster.admit()  # room may have come in between
@@ -385,8 +385,8 @@ class ProcessService:
             elif row.phase == Phase.CONTROLLED:
                 self._record.phase(tx, row, Phase.EXECUTING, source="process")
             return "keyboard"
-        if mode == "tui" and row.session is None:
-            raise Conflict(f"process {pid} has no conversation yet; try again in a moment", pid=pid)
+        if mode == "tui" and row.session is None and self._record.was_told(tx, pid):
+            raise Conflict(f"process {pid} has no conversation yet; try again in a moment", pid=pid, soon=True)
         row.want = mode
         tx.session.add(row)
         return "tui"

@@ -72,7 +72,9 @@ async def accept(
                 parent=row.parent,
             )
         )
-        waits = workshop.full(tx) or tx.session.exec(select(ProcessRow.pid).where(ProcessRow.state == State.QUEUED)).first()
+        waits = (
+            workshop.full(tx) or tx.session.exec(select(ProcessRow.pid).where(ProcessRow.state == State.QUEUED)).first()
+        )
         record.state(tx, row, State.QUEUED if waits else State.STARTING)
         token = tokens.make_process_token(
             tx, agent=row.agent, pid=row.pid, toolset=row.toolset, user=row.user, org=row.org

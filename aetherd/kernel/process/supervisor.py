@@ -228,7 +228,6 @@ class Supervisor:
         if row.ended_by is not None or State(row.state) in ENDED:
             return None
         row.incarnation += 1
-        row.session = launch.session or row.session
         inc = IncarnationRow(
             pid=self.pid,
             number=row.incarnation,
@@ -303,15 +302,19 @@ class Supervisor:
                     group.start_soon(self._retire, shim, inc, decoder)
                     group.start_soon(self._welcome)
             rest = b""
-            while not isinstance(item := await shim.read(), Exit):
+            while True:
+                item = await shim.read()
                 if isinstance(item, Chunk):
                     rest = await self._take(shim, decoder, rest, item)
                 elif isinstance(item, Blocked):
                     await self._blocked(item)
+                else:
+                    ended: Exit = item
+                    break
             last = [*(decoder.decode(rest) if rest else ()), *decoder.rest()]  # a line without its newline, too
             await self._commit(decoder, last, inc.offset + len(rest))
             group.cancel_scope.cancel()
-        return item
+        return ended
 
     async def _take(self, shim: Shim | Remains, decoder: Decoder, rest: bytes, chunk: Chunk) -> bytes:
         """Decode whole lines, commit events and offset together, then let the shim drop the bytes."""

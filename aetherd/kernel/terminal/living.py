@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -102,8 +101,10 @@ class Living:
     async def _end(self, alive: Alive, ended: Exit | None) -> None:
         row = alive.row
         code = None if ended is None else exit_code(ended.code, ended.signal)
-        with contextlib.suppress(OSError):  # nothing of it is left
-            await self._process.end_beside(row.id)
+        try:
+            await self._process.end_beside(row.id)  # whatever was started in it ends with it
+        except Exception:
+            logger.exception("something of terminal %s may be left running", row.id)
         now = stamp(self._clock.now())
 
         def work(tx: Tx) -> None:

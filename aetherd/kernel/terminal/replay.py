@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Replay:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[int, dict[int, bool]]] = {}
+        self._lock = threading.Lock()
 
     def start(self, directory: Path, keep: int = RING) -> Start:
         """Return where to start with at most `keep` bytes; raises FileNotFoundError when nothing is kept."""
@@ -64,9 +66,10 @@ class Replay:
                     break
                 _apply(modes, change)
             position = upto
-        if len(self._known) >= _REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        self._known[directory] = (offset, modes)
+        with self._lock:
+            if len(self._known) >= _REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[directory] = (offset, modes)
         return modes
 
 

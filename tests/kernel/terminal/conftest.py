@@ -163,6 +163,8 @@ async def _processes(root: Path) -> AsyncIterator[FakeProcesses]:
         if zygote.os_pid is not None:
             os.kill(zygote.os_pid, signal.SIGKILL)
         await zygote.aclose()
+        if trees._root is not None:
+            trees._root.rmdir()
 
 
 @pytest.fixture

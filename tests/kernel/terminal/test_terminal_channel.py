@@ -13,6 +13,8 @@ from anyio import fail_after
 
 from aetherd.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from aetherd.kernel.terminal import tickets, viewer
+from aetherd.kernel.terminal.replay import Replay
+from aetherd.kernel.terminal.screen import render
 from aetherd.kernel.terminal.tickets import LIFE_S
 from aetherd.shim.client import read_output
 
@@ -296,3 +298,13 @@ async def test_without_a_ticket_only_the_owner_comes_in(terms: Any) -> None:
         await opens(terms, key, None, terms.as_owner(scopes=frozenset()))
     with pytest.raises(NotFound):
         await opens(terms, "term_none", None, terms.as_owner())
+
+
+@pytest.mark.parametrize(
+    "costly", [b"\x1b#8" * 20_000, ("e" + "\u0301" * 20_000).encode(), b"x" * 9000 + b"\x1b[2J" * 9000]
+)
+def test_output_that_is_costly_to_render_is_bounded(tmp_path: Path, costly: bytes) -> None:
+    (tmp_path / "out.log").write_bytes(costly)
+    begun = time.process_time()
+    render(tmp_path, Replay(), 50, 200)
+    assert time.process_time() - begun < 10

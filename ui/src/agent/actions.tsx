@@ -4,9 +4,9 @@ import { client } from "../generated/client";
 import { type Condition, ended } from "../model/conditions";
 import type { Process } from "../model/names";
 import { Button } from "../parts/button";
+import { useDialogs } from "../state/dialogs";
 import { putProcess, useFleet } from "../state/fleet";
 import { useKeys } from "../state/keys";
-import { agentPath, go } from "../state/route";
 import { attempt } from "../state/toasts";
 import { HandBack } from "./hand-back";
 import { KillDialog } from "./kill-dialog";
@@ -16,6 +16,7 @@ import { takeOver, useTaking } from "./taking";
 export function Actions({ process, condition }: { process: Process; condition: Condition }) {
   const { pid } = process;
   const me = useFleet((fleet) => fleet.me);
+  const show = useDialogs((dialogs) => dialogs.show);
   const lease = useFleet((fleet) => fleet.leases[pid]);
   const taking = useTaking((state) => state.pids[pid]);
   const [dialog, setDialog] = useState<"kill" | "hand-back" | null>(null);
@@ -35,16 +36,15 @@ export function Actions({ process, condition }: { process: Process; condition: C
   const pause = () => run("Pausing", () => client.process.pause({ pid }));
   const resume = () => run("Resuming", () => client.process.resume({ pid }));
   const interrupt = () => run("Interrupting", () => client.process.interrupt({ pid }));
+  // Keys given at spawn are not kept, so the person sees the form again.
   const again = () =>
-    run("Starting it again", async () => {
-      const next = await client.process.spawn({
-        runtime: process.runtime,
-        agent: process.agent,
-        goal: process.goal,
-        model: process.model,
-      });
-      putProcess(next);
-      go(agentPath(next.pid));
+    show("new-agent", {
+      agent: process.agent,
+      name: process.name,
+      runtime: process.runtime,
+      goal: process.goal,
+      role: process.role,
+      model: process.model,
     });
   const takeable = !over && !paused && (can["takeover"] !== false || process.stdio === "pty");
   const interruptible = !over && !paused && can["interrupt"] !== false && (condition === "working" || condition === "approval");
@@ -57,7 +57,7 @@ export function Actions({ process, condition }: { process: Process; condition: C
 
   if (over)
     return (
-      <Button look="primary" data-testid="again" icon={<RotateCcw size={15} />} disabled={!!busy || process.runtime === "command"} onClick={() => void again()} title="A new run of this agent, with its memory and the same goal">
+      <Button look="primary" data-testid="again" icon={<RotateCcw size={15} />} onClick={again} title="A new run of this agent, with its memory and the same goal">
         Run again
       </Button>
     );
@@ -69,7 +69,7 @@ export function Actions({ process, condition }: { process: Process; condition: C
           data-testid="takeover"
           icon={<Hand size={15} />}
           disabled={!takeable || held || !!taking}
-          title={held ? `${process.controller} holds it${lease?.reason ? `: ${lease.reason}` : ""}` : paused ? "Resume it first" : "Stop the agent at the next safe point and give you its keyboard"}
+          title={held ? `${process.controller} holds it${lease?.reason ? `: ${lease.reason}` : ""}` : paused ? "Resume it first" : !takeable ? "This runtime has no terminal of its own to take over" : "Stop the agent at the next safe point and give you its keyboard"}
           onClick={() => void takeOver(pid)}
         >
           {taking ? "Taking over" : "Take over"}

@@ -92,20 +92,20 @@ function Mine({ process, lease }: { process: Process; lease: Lease }) {
     if (renewed) putLease(renewed);
   };
   return (
-    <div role="status" data-testid="control-banner" className="flex flex-wrap items-center gap-x-4 gap-y-2 bg-hold px-4 py-2 text-sm text-on-hold md:px-6">
+    <div role="status" data-testid="control-banner" className="flex flex-wrap items-center gap-x-4 gap-y-2 bg-hold-fill px-4 py-2 text-sm text-on-hold md:px-6">
       <span className="inline-flex items-center gap-2 font-semibold">
         <Hand size={17} /> You have control
       </span>
-      <span className="opacity-90">{process.name} waits and cannot type.</span>
+      <span className="opacity-90 max-md:hidden">{process.name} waits and cannot type.</span>
       <span className="ml-auto flex items-center gap-3 text-xs tabular">
         {lease.since && (
-          <span className="opacity-90">
+          <span className="opacity-90 max-md:hidden">
             for <Ago at={lease.since} />
           </span>
         )}
         {left !== null && (
           <span className={left < SOON_MS ? "rounded bg-black/30 px-1.5 py-0.5 font-semibold" : "opacity-90"} title="Typing here renews this">
-            {left > 0 ? `returns by itself in ${span(left)}` : "lease ran out"}
+            {left > 0 ? `returns in ${span(left)}` : "lease ran out"}
           </span>
         )}
         {left !== null && left < SOON_MS && (

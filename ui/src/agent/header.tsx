@@ -48,7 +48,7 @@ export function AgentHeader({ process, condition, actions }: Props) {
             )}
           </div>
         </div>
-        <div className="flex flex-wrap items-center gap-2">{actions}</div>
+        <div className={`flex flex-wrap items-center gap-2 ${condition === "controlled" ? "max-md:hidden" : ""}`}>{actions}</div>
       </div>
       <Facts process={process} />
       {process.reason && (condition === "failed" || condition === "limited" || condition === "unknown") && (

@@ -1,6 +1,7 @@
 import { Suspense, lazy, useEffect, useState } from "react";
 import { decide } from "../approvals/decide";
 import { usePending } from "../approvals/inbox";
+import { shifting } from "../approvals/shift";
 import { conditionOf, ended } from "../model/conditions";
 import { Empty } from "../parts/page";
 import { client } from "../generated/client";
@@ -51,8 +52,8 @@ export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
     "4": () => go(agentPath(pid, tabs[3])),
     Escape: () => go("/"),
     c: () => document.querySelector<HTMLTextAreaElement>('[data-testid="composer"]')?.focus(),
-    a: () => question && void decide(question, "allow_once"),
-    r: () => question && void decide(question, "allow_run"),
+    a: () => question && !shifting() && void decide(question, "allow_once"),
+    r: () => question && !shifting() && void decide(question, "allow_run"),
     d: () => document.querySelector<HTMLButtonElement>(`[data-testid="approval-${question?.id}"] [data-testid="deny"]`)?.click(),
   });
 

@@ -2,6 +2,7 @@ import { Lock, Search, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import "@xterm/xterm/css/xterm.css";
 import { Button } from "../parts/button";
+import { KeyBar } from "./key-bar";
 import { TerminalLine, type LineState } from "./terminal-line";
 
 /** One terminal: bytes in, keys out, scrollback, search. */
@@ -44,6 +45,7 @@ export default function Screen({ terminal }: { terminal: string }) {
           <Button small className="absolute top-2 right-4 opacity-60 hover:opacity-100" icon={<Search size={14} />} aria-label="Search in the terminal" onClick={() => setFinding(true)} />
         )}
       </div>
+      {state.state === "live" && state.writable && <KeyBar type={(text) => line.current?.type(text)} />}
     </div>
   );
 }

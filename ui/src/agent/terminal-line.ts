@@ -16,7 +16,9 @@ interface Note {
   t: "h" | "e" | "x" | (string & {});
   writable?: boolean;
   message?: string;
-  code?: number | null;
+  reason?: string;
+  exit_code?: number | null;
+  signal?: number | null;
 }
 
 const ACK_EVERY = 65_536;
@@ -73,6 +75,11 @@ export class TerminalLine {
 
   focus(): void {
     this.terminal.focus();
+  }
+
+  /** Type for a person whose keyboard lacks a key. */
+  type(text: string): void {
+    this.terminal.input(text);
   }
 
   find(text: string, back: boolean): void {
@@ -147,7 +154,7 @@ export class TerminalLine {
   }
 
   private hear(note: Note): void {
-    if (note.t === "x") this.set({ state: "ended", reason: note.code == null ? null : `exit ${note.code}` });
+    if (note.t === "x") this.set({ state: "ended", reason: endOf(note) });
     if (note.t === "h" && note.writable !== undefined) {
       this.terminal.options.disableStdin = !note.writable;
       this.set({ writable: note.writable });
@@ -181,6 +188,12 @@ export class TerminalLine {
   private say(note: object): void {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(note));
   }
+}
+
+function endOf({ reason, exit_code, signal }: Note): string | null {
+  if (signal != null) return `signal ${signal}`;
+  if (exit_code != null) return `exit ${exit_code}`;
+  return reason ?? null;
 }
 
 /** An agent chose this address: a person must want to go there. */

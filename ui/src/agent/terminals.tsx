@@ -1,5 +1,5 @@
 import { Plus, SquareTerminal, X } from "lucide-react";
-import { Suspense, lazy, useCallback, useEffect, useState } from "react";
+import { Suspense, lazy, useCallback, useEffect, useRef, useState } from "react";
 import { client } from "../generated/client";
 import { ended } from "../model/conditions";
 import type { Process, Terminal } from "../model/names";
@@ -19,6 +19,9 @@ export default function Terminals({ process }: { process: Process }) {
   const [chosen, setChosen] = useState<string | null>(null);
   const own = process.stdio === "pty" || lease?.terminal ? (lease?.terminal ?? String(pid)) : null;
   const over = ended(process);
+  // A new holder means another right to type, so attach again; not while the terminal is being given back.
+  const holder = useRef("");
+  if (lease?.step !== "returning") holder.current = process.controller ?? "";
   const shown = chosen ?? own ?? shells[0]?.terminal ?? null;
 
   const look = useCallback(async () => {
@@ -59,7 +62,7 @@ export default function Terminals({ process }: { process: Process }) {
       <div className="min-h-0 flex-1">
         {shown ? (
           <Suspense fallback={null}>
-            <Screen key={`${shown}:${shown === own ? process.incarnation : 0}:${process.controller ?? ""}`} terminal={shown} />
+            <Screen key={`${shown}:${shown === own ? process.incarnation : 0}:${holder.current}`} terminal={shown} />
           </Suspense>
         ) : (
           <div className="p-6">

@@ -91,7 +91,7 @@ export function AgentList() {
                   onClick={() => setOnly(only === each.group ? null : each.group)}
                   className={`rounded-md px-2 py-0.5 tabular ${only === each.group ? "bg-raised text-ink" : each.group === "needs" ? "text-need hover:bg-raised" : "text-dim hover:bg-raised"}`}
                 >
-                  {each.rows.length} {each.word}
+                  {each.rows.length} {each.group === "needs" && each.rows.length === 1 ? "needs you" : each.word}
                 </button>
               ))}
           </div>

@@ -35,7 +35,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   useEffect(() => {
     void attempt("Looking for runtimes", () => client.system.doctor()).then((report) => {
       if (!report) return setRuntimes([]);
-      const found = report.runtimes;
+      const found = [...report.runtimes].sort((a, b) => Number(b.capabilities["takeover"]) - Number(a.capabilities["takeover"]));
       setRuntimes(found);
       setTiers(tiersOf(report));
       const wanted = found.find((each) => each.name === form.runtime);
@@ -58,8 +58,8 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
         runtime: form.runtime,
         toolset: form.toolset,
         ...(form.goal.trim() ? { goal: form.goal.trim() } : {}),
-        ...(form.name.trim() ? { name: form.name.trim() } : {}),
-        ...(form.role.trim() ? { role: form.role.trim() } : {}),
+        ...(preset.agent ? { agent: preset.agent } : form.name.trim() ? { name: form.name.trim() } : {}),
+        ...(form.role.trim() && !preset.agent ? { role: form.role.trim() } : {}),
         ...(form.model.trim() ? { model: form.model.trim() } : {}),
         ...(form.cwd.trim() ? { cwd: form.cwd.trim() } : {}),
         ...(command ? { argv: words(form.argv) } : {}),
@@ -75,7 +75,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   };
 
   return (
-    <Modal title="New agent" wide onClose={onClose}>
+    <Modal title={preset.agent ? `Run ${preset.name} again` : "New agent"} wide onClose={onClose}>
       <form
         className="space-y-4"
         onSubmit={(event) => {
@@ -111,13 +111,15 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
             ))}
             {runtimes === null && <p className="text-sm text-faint">Looking for runtimes…</p>}
           </div>
+          {runtime && <p className="mt-1.5 text-xs text-dim">{runtime.summary}</p>}
           {runtimes?.filter((each) => !each.available && each.missing).map((each) => (
             <p key={each.name} className="mt-1.5 text-xs text-dim">
               <span className="font-medium">{each.title}</span>: {each.missing}
             </p>
           ))}
         </fieldset>
-        <div className="grid gap-4 sm:grid-cols-2">
+        {preset.agent && <p className="text-sm text-dim">A new process of the same agent, with its home and its memory. Keys are not kept: give them again.</p>}
+        <div className={`grid gap-4 sm:grid-cols-2 ${preset.agent ? "hidden" : ""}`}>
           <Labelled label="Name" hint="made up if empty">
             <input data-testid="spawn-name" className="field" maxLength={64} placeholder="scout" value={form.name} onChange={(event) => put({ name: event.target.value })} />
           </Labelled>

@@ -105,7 +105,7 @@ function LastAction({ process, condition }: { process: Process; condition: Condi
     return (
       <p className={`mt-0.5 truncate text-sm ${condition === "failed" ? "text-fail" : "text-dim"}`}>
         {ending}
-        {process.reason && !ending.includes(process.reason) ? <span className="text-faint"> · {process.reason}</span> : null}
+        {process.reason && condition !== "killed" ? <span className="text-faint"> · {process.reason}</span> : null}
       </p>
     );
   if (live)

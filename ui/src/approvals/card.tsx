@@ -8,6 +8,7 @@ import { decide } from "./decide";
 import { Expiry } from "./expiry";
 import { PatternForm } from "./pattern-form";
 import { Preview } from "./preview";
+import { useShift } from "./shift";
 import { Verdict } from "./verdict";
 
 interface Props {
@@ -25,6 +26,7 @@ interface Props {
 export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: Props) {
   const [own, setOwn] = useState<"deny" | "pattern" | null>(null);
   const [busy, setBusy] = useState(false);
+  const shifting = useShift((state) => state.shifting);
   const open = asking === undefined ? own : asking;
   const ask = onAsk ?? setOwn;
   const pending = approval.state === "pending";
@@ -69,7 +71,7 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
         </div>
       )}
       {pending ? (
-        <footer className="border-t border-line px-4 py-2.5">
+        <footer className={`border-t border-line px-4 py-2.5 ${shifting ? "pointer-events-none" : ""}`}>
           {open === "deny" ? (
             <DenyForm busy={busy} onCancel={() => ask(null)} onDeny={(reason) => void answer("deny", reason ? { reason } : {})} />
           ) : open === "pattern" ? (

@@ -9,6 +9,7 @@ import { attempt } from "../state/toasts";
 import { ApprovalCard } from "./card";
 import { DecidedRow } from "./decided-row";
 import { decide } from "./decide";
+import { shifting } from "./shift";
 
 export function usePending(): Approval[] {
   const approvals = useFleet((fleet) => fleet.approvals);
@@ -47,8 +48,8 @@ export function Inbox() {
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    a: () => current && void decide(current, "allow_once"),
-    r: () => current && void decide(current, "allow_run"),
+    a: () => current && !shifting() && void decide(current, "allow_once"),
+    r: () => current && !shifting() && void decide(current, "allow_run"),
     d: () => current && setAsking("deny"),
     p: () => current && setAsking("pattern"),
     Escape: () => setAsking(null),

@@ -167,8 +167,11 @@ export interface AgentTurnEndedData {
 export interface AgentUpdateInput {
   /** agent id or name */
   agent: string;
+  /** a new name */
   name?: string | null;
+  /** what it is for, in a few words */
   role?: string | null;
+  /** anything a reader should know */
   description?: string | null;
 }
 
@@ -1057,6 +1060,7 @@ export interface ProcessResultOutput {
 export interface ProcessSendInput {
   /** process id */
   pid: number;
+  /** what the agent is told */
   text: string;
   /** now cuts the current step, next is read at the next tool boundary, queue after this turn */
   priority?: "now" | "next" | "queue";
@@ -1074,6 +1078,7 @@ export interface ProcessSendOutput {
 export interface ProcessSetPriorityInput {
   /** process id */
   pid: number;
+  /** higher starts sooner when the queue is full */
   priority: number;
 }
 
@@ -1081,6 +1086,7 @@ export interface ProcessSetPriorityInput {
 export interface ProcessSignalInput {
   /** process id */
   pid: number;
+  /** sent to the whole tree */
   signal: "TERM" | "KILL" | "STOP" | "CONT" | "INT" | "USR1" | "USR2";
 }
 

@@ -7,7 +7,7 @@ const LOOKS: Record<Look, string> = {
   primary: "border-transparent bg-ink text-ground hover:opacity-85",
   quiet: "border-transparent text-dim hover:bg-raised hover:text-ink",
   danger: "border-fail/40 bg-fail/10 text-fail hover:bg-fail/20",
-  hold: "border-transparent bg-hold text-on-hold hover:opacity-90",
+  hold: "border-transparent bg-hold-fill text-on-hold hover:opacity-90",
   work: "border-transparent bg-work text-ground hover:opacity-85",
 };
 

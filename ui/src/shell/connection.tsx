@@ -8,7 +8,7 @@ import { socket } from "../state/session";
 const GONE_MS = 8_000;
 
 /** Is what is shown true now? Live, on its way back, or gone since when. */
-export function ConnectionState() {
+export function ConnectionState({ wide }: { wide?: boolean }) {
   const link = useFleet((fleet) => fleet.link);
   const version = useFleet((fleet) => fleet.version);
   const now = useNow();
@@ -23,9 +23,9 @@ export function ConnectionState() {
             ? ["bg-fail", `Gone since ${hourMinute(link.since)}`, "gone"]
             : ["bg-need breathe", "Reconnecting", "reconnecting"];
   return (
-    <div data-testid="conn-state" data-state={state} className="flex items-center justify-center gap-2.5 px-2.5 text-xs text-dim lg:justify-start" title={word}>
+    <div {...(wide ? {} : { "data-testid": "conn-state" })} data-state={state} className={`flex items-center gap-2.5 px-2.5 text-xs text-dim ${wide ? "" : "justify-center lg:justify-start"}`} title={word}>
       <span className={`size-2 shrink-0 rounded-full ${tone}`} />
-      <span className="hidden lg:inline">{word}</span>
+      <span className={wide ? "" : "hidden lg:inline"}>{word}</span>
       {version && <span className="ml-auto hidden text-faint tabular lg:inline">{version}</span>}
     </div>
   );

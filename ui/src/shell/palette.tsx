@@ -31,6 +31,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
 
   useEffect(() => {
     if (!box.current?.open) box.current?.showModal();
+    box.current?.querySelector("input")?.focus();
   }, []);
   const run = (work: () => unknown) => () => {
     onClose();
@@ -58,15 +59,16 @@ export default function Palette({ onClose }: { onClose: () => void }) {
           <Command.Empty className="px-3 py-8 text-center text-sm text-faint">Nothing by that name.</Command.Empty>
           {next && (
             <Command.Group heading={`${pending.length} waiting`} className={GROUP}>
+              {/* first, so that Enter alone never allows anything */}
+              <Command.Item className={ITEM} value="open inbox review questions" onSelect={run(() => go("/inbox"))}>
+                <Glyph condition="requested" /> Review in the inbox
+              </Command.Item>
               <Command.Item className={ITEM} value={`approve next allow ${next.title}`} onSelect={run(() => decide(next, "allow_once"))}>
                 <Glyph condition="approval" />
                 <span className="min-w-0 flex-1 truncate">
                   Allow once: <span className="text-dim">{homely(next.title)}</span>
                 </span>
                 <span className="text-xs text-faint">{next.agent_name}</span>
-              </Command.Item>
-              <Command.Item className={ITEM} value="open inbox review questions" onSelect={run(() => go("/inbox"))}>
-                <span className="w-4" /> Review all in the inbox
               </Command.Item>
             </Command.Group>
           )}

@@ -1,16 +1,17 @@
-import { BellOff, BellRing, Bot, Inbox, Keyboard, MessagesSquare, Moon, Search, Server, Sun } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { Bot, Inbox, Keyboard, MessagesSquare, Search, Server } from "lucide-react";
+import type { ReactNode } from "react";
 import { Key } from "../parts/button";
 import { useDialogs } from "../state/dialogs";
 import { useFleet } from "../state/fleet";
-import { noticesOn, switchNotices } from "../state/notices";
 import { type Route, go } from "../state/route";
 import { ConnectionState } from "./connection";
 import { Mark } from "./mark";
+import { NoticeSwitch, Small, ThemeSwitch } from "./switches";
 
 /** Few places: a column on the left, a bar at the bottom on a phone. */
 export function Rail({ route, pending }: { route: Route; pending: number }) {
   const warned = useFleet((fleet) => fleet.warnings.length);
+  const unread = useFleet((fleet) => fleet.unread);
   const show = useDialogs((dialogs) => dialogs.show);
   return (
     <nav
@@ -27,7 +28,7 @@ export function Rail({ route, pending }: { route: Route; pending: number }) {
       </button>
       <Place icon={<Bot size={18} />} label="Agents" path="/" here={route.page === "agents" || route.page === "agent"} />
       <Place icon={<Inbox size={18} />} label="Inbox" path="/inbox" here={route.page === "inbox"} badge={pending} />
-      <Place icon={<MessagesSquare size={18} />} label="Messages" path="/messages" here={route.page === "messages"} />
+      <Place icon={<MessagesSquare size={18} />} label="Messages" path="/messages" here={route.page === "messages"} badge={unread} calm />
       <Place icon={<Server size={18} />} label="System" path="/system" here={route.page === "system"} alarm={warned > 0} />
       <div className="hidden flex-1 md:block" />
       <div className="hidden flex-col gap-1 md:flex">
@@ -49,10 +50,12 @@ interface PlaceProps {
   path: string;
   here: boolean;
   badge?: number;
+  /** the badge tells, it does not call */
+  calm?: boolean;
   alarm?: boolean;
 }
 
-function Place({ icon, label, path, here, badge = 0, alarm }: PlaceProps) {
+function Place({ icon, label, path, here, badge = 0, calm, alarm }: PlaceProps) {
   return (
     <a
       href={path}
@@ -68,54 +71,11 @@ function Place({ icon, label, path, here, badge = 0, alarm }: PlaceProps) {
       {icon}
       <span>{label}</span>
       {badge > 0 && (
-        <span className="absolute top-1 left-1/2 ml-1.5 min-w-4.5 rounded-full bg-need px-1 text-center text-2xs leading-4.5 font-semibold text-ground tabular lg:static lg:ml-auto" data-testid="inbox-badge">
+        <span className={`absolute top-1 left-1/2 ml-1.5 min-w-4.5 rounded-full px-1 text-center text-2xs leading-4.5 font-semibold tabular lg:static lg:ml-auto ${calm ? "bg-edge text-ink" : "bg-need text-ground"}`} data-testid={`${label.toLowerCase()}-badge`}>
           {badge}
         </span>
       )}
       {alarm && <span className="absolute top-1.5 left-1/2 ml-2 size-2 rounded-full bg-fail lg:static lg:ml-auto" title="System has warnings" />}
     </a>
-  );
-}
-
-function Small({ icon, label, hint, onClick }: { icon: ReactNode; label: string; hint?: ReactNode; onClick: () => void }) {
-  return (
-    <button
-      type="button"
-      title={label}
-      aria-label={label}
-      onClick={onClick}
-      className="flex items-center justify-center gap-3 rounded-lg px-2.5 py-1.5 text-sm text-dim hover:bg-raised hover:text-ink lg:justify-start"
-    >
-      {icon}
-      <span className="hidden lg:inline">{label}</span>
-      {hint && <span className="ml-auto hidden lg:inline">{hint}</span>}
-    </button>
-  );
-}
-
-function NoticeSwitch() {
-  const [on, setOn] = useState(noticesOn);
-  if (!("Notification" in window)) return null;
-  return <Small icon={on ? <BellRing size={16} /> : <BellOff size={16} />} label={on ? "Notices on" : "Notices off"} onClick={() => void switchNotices().then(setOn)} />;
-}
-
-export function ThemeSwitch() {
-  const [theme, setTheme] = useState(document.documentElement.dataset["theme"] ?? "dark");
-  const other = theme === "dark" ? "light" : "dark";
-  return (
-    <Small
-      icon={theme === "dark" ? <Sun size={16} /> : <Moon size={16} />}
-      label={other === "dark" ? "Dark" : "Light"}
-      onClick={() => {
-        document.documentElement.dataset["theme"] = other;
-        dispatchEvent(new Event("aether:theme"));
-        setTheme(other);
-        try {
-          localStorage.setItem("theme", other);
-        } catch {
-          // private mode: for this page only
-        }
-      }}
-    />
   );
 }

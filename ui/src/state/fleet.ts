@@ -20,6 +20,8 @@ export interface Fleet {
   seen: Record<number, string>;
   /** goes up when anything about messages happened */
   messages: number;
+  /** messages for you that you have not looked at */
+  unread: number;
   warnings: string[];
   version: string;
   unauthenticated: boolean;
@@ -44,6 +46,7 @@ export const useFleet = create<Fleet>()(() => ({
   deltas: {},
   seen: remembered(),
   messages: 0,
+  unread: 0,
   warnings: [],
   version: "",
   unauthenticated: false,

@@ -69,6 +69,7 @@ async function snapshot(known?: number): Promise<number> {
 /** What each did last, and whether it asks for a person: over the socket, which costs no request. */
 async function seed(): Promise<void> {
   await connected();
+  countMessages();
   const newest = Object.values(useFleet.getState().processes)
     .sort((a, b) => Number(ended(a)) - Number(ended(b)) || b.pid - a.pid)
     .slice(0, SEEDED);
@@ -80,6 +81,13 @@ async function seed(): Promise<void> {
       .catch(() => {});
     if (!ended(process)) socket.request("control.status", { pid }).then(putLease).catch(() => {});
   }
+}
+
+function countMessages(): void {
+  socket
+    .request("message.inbox", { states: ["queued", "delivered"], limit: 100 })
+    .then((page) => useFleet.setState({ unread: page.messages.length }))
+    .catch(() => {});
 }
 
 function connected(): Promise<void> {
@@ -113,7 +121,10 @@ function follow(event: AnyEvent): void {
   if (type === "approval.requested" || type === "approval.decided") {
     void client.approval.get({ id: event.data.approval }).then(putApproval, () => {});
   }
-  if (type.startsWith("message.")) useFleet.setState(({ messages }) => ({ messages: messages + 1 }));
+  if (type.startsWith("message.")) {
+    useFleet.setState(({ messages }) => ({ messages: messages + 1 }));
+    countMessages();
+  }
   if (pid === null) return;
   if (/^(process|control|approval)\./.test(type) || type === "agent.usage" || type === "agent.session_started")
     refresh(pid);

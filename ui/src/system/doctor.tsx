@@ -32,18 +32,18 @@ export function Doctor() {
 }
 
 const SIGNS = {
-  ok: <Check size={15} className="self-center text-work" aria-label="ok" />,
-  warning: <TriangleAlert size={15} className="self-center text-limit" aria-label="warning" />,
-  missing: <X size={15} className="self-center text-limit" aria-label="missing" />,
-  absent: <Minus size={15} className="self-center text-faint" aria-label="not available" />,
+  ok: <Check size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-work" aria-label="ok" />,
+  warning: <TriangleAlert size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-limit" aria-label="warning" />,
+  missing: <X size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-limit" aria-label="missing" />,
+  absent: <Minus size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-faint" aria-label="not available" />,
 };
 
 function Row({ state, name, detail, fix }: { state: keyof typeof SIGNS; name: string; detail: string | null; fix: string | null }) {
   return (
-    <li className="grid grid-cols-[1.25rem_minmax(0,11rem)_minmax(0,1fr)] items-baseline gap-x-3 border-b border-line px-4 py-2 text-sm last:border-0">
+    <li className="grid grid-cols-[1.25rem_minmax(0,1fr)] items-baseline gap-x-3 sm:grid-cols-[1.25rem_minmax(0,11rem)_minmax(0,1fr)] border-b border-line px-4 py-2 text-sm last:border-0">
       {SIGNS[state]}
       <span className="font-medium wrap-anywhere">{name}</span>
-      <span className="min-w-0 text-dim wrap-anywhere">
+      <span className="min-w-0 text-dim wrap-anywhere max-sm:col-start-2">
         {detail}
         {state !== "ok" && fix && <span className="block text-xs text-limit">{fix}</span>}
       </span>

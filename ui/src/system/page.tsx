@@ -5,6 +5,8 @@ import type { Operations } from "../generated/types";
 import { span } from "../model/format";
 import { Button } from "../parts/button";
 import { Page, Section } from "../parts/page";
+import { ConnectionState } from "../shell/connection";
+import { NoticeSwitch, ThemeSwitch } from "../shell/switches";
 import { useFleet } from "../state/fleet";
 import { attempt } from "../state/toasts";
 import { Audit } from "./audit";
@@ -51,6 +53,17 @@ export default function SystemPage({ tab }: { tab: string }) {
         </ul>
       )}
       {status && <Health status={status} />}
+      <div className="md:hidden">
+        <Section title="This device">
+          <div className="rounded-xl border border-line bg-panel p-1.5">
+            <NoticeSwitch wide />
+            <ThemeSwitch wide />
+            <div className="py-1.5">
+              <ConnectionState wide />
+            </div>
+          </div>
+        </Section>
+      </div>
       <Doctor />
       <Tokens />
       <Audit />
@@ -66,7 +79,7 @@ function Health({ status }: { status: Status }) {
     <Section title="Health" note={<span className="font-mono">{status.home}</span>}>
       <div className="rounded-xl border border-line bg-panel p-4">
         <p className="flex flex-wrap items-baseline gap-x-6 gap-y-1 text-sm">
-          <span className={`font-medium ${bad.length ? "text-fail" : "text-work"}`}>{bad.length ? `${bad.length} of ${rooms.length} rooms are not well` : `All ${rooms.length} rooms are well`}</span>
+          <span className={`font-medium ${bad.length ? "text-fail" : "text-work"}`}>{bad.length ? `${bad.map(([name]) => name).join(", ")}: not well` : "Everything is well"}</span>
           <span className="text-dim tabular">{processes.length ? processes.map(([state, n]) => `${n} ${state}`).join(", ") : "no processes yet"}</span>
           <span className="text-dim tabular">event {status.newest_event}</span>
         </p>

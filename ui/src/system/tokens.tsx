@@ -13,6 +13,7 @@ import { NewToken } from "./new-token";
 export function Tokens() {
   const [tokens, setTokens] = useState<Token[]>([]);
   const [making, setMaking] = useState(false);
+  const [all, setAll] = useState(false);
   const [leaving, setLeaving] = useState<string | null>(null);
   const look = useCallback(async () => {
     const page = await attempt("Listing tokens", () => client.token.list({ limit: 200 }));
@@ -24,6 +25,7 @@ export function Tokens() {
     setLeaving(null);
     await look();
   };
+  const shown = all ? tokens : tokens.filter((each) => each.kind !== "process");
   return (
     <Section
       title="Tokens"
@@ -34,7 +36,7 @@ export function Tokens() {
       }
     >
       <ul className="overflow-hidden rounded-xl border border-line bg-panel">
-        {tokens.map((token) => (
+        {shown.map((token) => (
           <li key={token.id} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line px-4 py-2 text-sm last:border-0">
             <KeyRound size={15} className="text-faint" />
             <span className="font-medium">{token.name}</span>
@@ -56,6 +58,13 @@ export function Tokens() {
               ))}
           </li>
         ))}
+        {shown.length < tokens.length && (
+          <li className="px-4 py-2 text-sm text-dim">
+            <button type="button" className="hover:text-ink" onClick={() => setAll(true)}>
+              {tokens.length - shown.length} more belong to running agents and end with them
+            </button>
+          </li>
+        )}
         {tokens.length === 0 && <li className="px-4 py-4 text-sm text-faint">No tokens.</li>}
       </ul>
       {making && (

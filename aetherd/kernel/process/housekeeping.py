@@ -1,0 +1,51 @@
+"""What ended processes leave on disk goes after a while; what is remembered of them is in the event log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from datetime import timedelta
+
+import anyio.to_thread
+from sqlmodel import Session, col, select
+
+from aetherd.core.clock import stamp
+from aetherd.kernel.process.tables import IncarnationRow
+from aetherd.kernel.process.workshop import Workshop
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S = 3600.0
+_NAME = re.compile(r"^p(\d+)-(\d+)$")
+
+
+async def sweep(workshop: Workshop) -> None:
+    """Remove the output of incarnations that ended long ago, once an hour, for ever."""
+    while True:
+        gone = await sweep_once(workshop)
+        if gone:
+            logger.info("removed the output of %d ended runs", gone)
+        await workshop.clock.sleep(SWEEP_S)
+
+
+async def sweep_once(workshop: Workshop) -> int:
+    """Remove what is older than `output_days`; returns how many went."""
+    before = stamp(workshop.clock.now() - timedelta(days=workshop.settings.output_days))
+
+    def old(session: Session) -> set[tuple[int, int]]:
+        query = select(IncarnationRow.pid, IncarnationRow.number).where(col(IncarnationRow.ended_at) < before)
+        return set(session.exec(query))
+
+    ended = await workshop.store.read(old)
+
+    def remove() -> int:
+        count = 0
+        for place in workshop.host.shims.iterdir():
+            found = _NAME.match(place.name)
+            if found and (int(found[1]), int(found[2])) in ended:
+                shutil.rmtree(place, ignore_errors=True)
+                count += 1
+        return count
+
+    return await anyio.to_thread.run_sync(remove)

@@ -1,0 +1,29 @@
+"""The `world`: a served house with one of everything, made once per module of tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aetherd.core.config import load
+from tests.conftest import run_house
+from tests.contract.world import World, build
+from tests.faces import runtimes, serve
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def world(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
+                patch.delenv(name)
+        settings = load(home=tmp_path_factory.mktemp("world") / "aether", port=0, approval_wait_s=0.05)
+    async with run_house(settings, runtimes()) as running, serve(running, lab=False) as faces:
+        yield await build(faces)

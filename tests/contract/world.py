@@ -1,0 +1,239 @@
+"""One of everything an operation can be about, owned by agent A; and a valid input for every operation.
+
+A new operation with a field that no table here knows makes the tests fail, so that nobody forgets to say whom
+it concerns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aetherd.operations.operation import Call, Effect, Operation, Subject
+from tests.faces import Faces
+
+# Inputs that the schema alone does not tell: short waits, and what an operation needs besides its required fields.
+MORE: dict[str, dict[str, Any]] = {
+    "approval.decide": {"decision": "deny"},
+    "approval.wait": {"timeout_s": 0.05},
+    "control.request_human": {"wait_s": 0},
+    "fs.search": {"content": "deployment"},
+    "fs.watch": {"timeout_s": 0.05},
+    "message.send": {"to": "b"},
+    "process.spawn": {"runtime": "command", "argv": ["true"], "goal": "x"},
+    "process.wait": {"timeout_s": 0.05},
+    "terminal.send": {"text": ""},
+    "tool.call": {"name": "process.whoami"},
+}
+
+
+@dataclass
+class Agent:
+    """An agent with a process that runs."""
+
+    id: str
+    pid: int
+    token: str  # secret of its process
+    call: Call
+
+
+@dataclass
+class World:
+    """The house, its inhabitants, and what belongs to A."""
+
+    faces: Faces
+    a: Agent
+    b: Agent
+    subjects: dict[str, Any]  # kind -> key of what A owns
+    fields: dict[str, Any]  # input field -> a value
+
+    @property
+    def operations(self) -> list[Operation]:
+        return list(self.faces.house.registry)
+
+    def input(self, op: Operation) -> dict[str, Any]:
+        """Return a minimal valid input; it is about what A owns."""
+        schema = op.input.model_json_schema()
+        found: dict[str, Any] = {}
+        for name in schema.get("required", ()):
+            found[name] = self._value(op, name, schema["properties"][name])
+        found |= MORE.get(op.name, {})
+        if isinstance(op.access, Subject):
+            if op.access.kind not in self.subjects:
+                pytest.fail(f"{op.name}: no {op.access.kind!r} in the table of subjects")
+            found[op.access.field] = self.subjects[op.access.kind]
+        return found
+
+    def _value(self, op: Operation, name: str, schema: dict[str, Any]) -> Any:
+        own = f"{op.room}.{name}"
+        for key in (own, name):
+            if key in self.fields:
+                return self.fields[key]
+        if "enum" in schema:
+            return schema["enum"][0]
+        if schema.get("type") == "integer":
+            return max(schema.get("minimum", 1), 1)
+        if schema.get("type") == "string" and name in TEXTS:
+            return "x"
+        return pytest.fail(f"{op.name}: no value for {name!r} in the table of fields")
+
+    def audit(self, after: int = 0) -> list[sqlite3.Row]:
+        """Return the rows of the audit log after one."""
+        with sqlite3.connect(self.faces.house.settings.database) as database:
+            database.row_factory = sqlite3.Row
+            rows = database.execute("SELECT * FROM audit WHERE id > ? ORDER BY id", (after,)).fetchall()
+        database.close()
+        return rows
+
+    @property
+    def mark(self) -> int:
+        """Return the newest row of the audit log."""
+        rows = self.audit()
+        return int(rows[-1]["id"]) if rows else 0
+
+
+TEXTS = {"name", "title", "reason", "query", "content", "text", "path", "to", "old", "new", "thread", "decision"}
+
+
+async def build(faces: Faces) -> World:
+    """Make one of everything."""
+    invoke = faces.running.invoke
+
+    async def agent(name: str) -> Agent:
+        raw = {"runtime": "command", "argv": ["sleep", "1000"], "name": name, "goal": "sleep"}
+        process = await invoke("process.spawn", raw)
+        kernel = faces.running.kernel
+        secret = await kernel.store.write(
+            lambda tx: kernel.rooms["token"].make_process_token(
+                tx, agent=process.agent, pid=process.pid, toolset="all", user="owner", org="home"
+            )
+        )
+        return Agent(process.agent, process.pid, secret, await faces.house.authenticate(secret, "mcp"))
+
+    a, b = await agent("a"), await agent("b")
+    approval = await invoke("approval.request", {"title": "secret question of A"}, a.call)
+    memory = await invoke("memory.remember", {"content": "deployment secret of A", "namespace": "agent"}, a.call)
+    message = await invoke("message.send", {"to": "owner", "text": "deployment letter of A"}, a.call)
+    terminal = await invoke("terminal.open", {"pid": a.pid, "argv": ["sleep", "1000"]})
+    await invoke("fs.write", {"agent": a.id, "path": "notes.txt", "content": "deployment notes of A"})
+    token = await invoke("token.create", {"name": "spare", "scopes": ["*:read"]})
+    subjects = {
+        "agent": a.id,
+        "process": a.pid,
+        "approval": approval.id,
+        "memory": memory.id,
+        "message": message.id,
+        "terminal": terminal.terminal,
+        "token": token.id,
+    }
+    fields = {
+        "pid": a.pid,
+        "agent": a.id,
+        "approval.id": approval.id,
+        "memory.id": memory.id,
+        "token.id": token.id,
+        "message.ids": [message.id],
+        "message.thread": message.thread,
+        "fs.path": "notes.txt",
+        "terminal": terminal.terminal,
+        "agent.name": "someone",
+        "process.priority": 0,
+        "terminal.rows": 30,
+        "terminal.cols": 100,
+    }
+    return World(faces, a, b, subjects, fields)
+
+
+# What can be changed at little cost: for each operation, how to make an input that is valid once more.
+Fresh = Callable[[World], Awaitable[dict[str, Any]]]
+_numbers = itertools.count()
+
+
+def _new(**raw: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        return json.loads(json.dumps(raw).replace("%", str(next(_numbers))))  # type: ignore[no-any-return]
+
+    return make
+
+
+def _about(operation: str, raw: dict[str, Any], field: str, key: str, **more: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        given = json.loads(json.dumps(raw).replace("%", str(next(_numbers))))
+        made = await world.faces.running.invoke(operation, given, world.a.call if "title" in raw else None)
+        return {field: getattr(made, key), **more}
+
+    return make
+
+
+async def _file(world: World) -> dict[str, Any]:
+    path = f"file{next(_numbers)}"
+    await world.faces.running.invoke("fs.write", {"agent": world.a.id, "path": path, "content": "old"})
+    return {"agent": world.a.id, "path": path}
+
+
+def _at(**more: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        return await _file(world) | {key: str(value).replace("%", str(next(_numbers))) for key, value in more.items()}
+
+    return make
+
+
+async def _write(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "path": f"file{next(_numbers)}", "content": "new"}
+
+
+async def _mkdir(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "path": f"place{next(_numbers)}"}
+
+
+async def _message(world: World) -> dict[str, Any]:
+    made = await world.faces.running.invoke("message.send", {"to": "owner", "text": "hello"}, world.a.call)
+    return {"ids": [made.id]}
+
+
+async def _priority(world: World) -> dict[str, Any]:
+    return {"pid": world.a.pid, "priority": next(_numbers) % 10}
+
+
+async def _process(world: World) -> dict[str, Any]:
+    made = await world.faces.running.invoke("process.spawn", {"runtime": "command", "argv": ["sleep", "1000"]})
+    return {"pid": made.pid}
+
+
+FRESH: dict[str, Fresh] = {
+    "agent.archive": _about("agent.create", {"name": "put%"}, "agent", "id"),
+    "agent.create": _new(name="new%"),
+    "agent.remove": _about("agent.create", {"name": "gone%"}, "agent", "id"),
+    "agent.update": _about("agent.create", {"name": "change%"}, "agent", "id", role="other"),
+    "approval.decide": _about("approval.request", {"title": "may I % ?"}, "id", "id", decision="deny"),
+    "approval.request": _new(title="may I % ?"),
+    "fs.copy": _at(to="copy%"),
+    "fs.edit": _at(old="old", new="new"),
+    "fs.mkdir": _mkdir,
+    "fs.move": _at(to="moved%"),
+    "fs.remove": _file,
+    "fs.write": _write,
+    "memory.forget": _about("memory.remember", {"content": "forget me %"}, "id", "id"),
+    "memory.remember": _new(content="remember me %"),
+    "message.ack": _message,
+    "message.send": _new(to="b", text="hello %"),
+    "process.kill": _process,
+    "process.set_priority": _priority,
+    "token.create": _new(name="token%"),
+    "token.revoke": _about("token.create", {"name": "short%"}, "id", "id"),
+}
+# Those that change nothing but the database, so that a failed commit leaves nothing at all.
+ROWS_ONLY = [
+    name for name in FRESH if name.partition(".")[0] in ("approval", "memory", "message", "token")
+] + ["agent.create", "agent.update"]  # fmt: skip
+
+
+def changes(op: Operation) -> bool:
+    """Tell whether an operation changes something itself."""
+    return op.effect is not Effect.READ and not op.delegates
