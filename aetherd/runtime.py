@@ -343,6 +343,10 @@ class Runtime(Protocol):
         """Return a fresh decoder, or one restored from `Decoder.state()`."""
         ...
 
+    def transcript(self, spawn: Spawn, since: float) -> Iterable[Output]:
+        """Return what was said and done in a TUI since then (Unix time); may block, runs in a thread."""
+        ...
+
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
         """Return the conversation a TUI started at `since` (Unix time) ended in, when that is another one."""
         ...

@@ -50,9 +50,7 @@ from aetherd_runtimes.command import SEARCH_PATH, judge_exit
 
 PACKAGE = Path(aetherd_runtimes.__file__).resolve().parent
 OUTCOMES = ("completed", "failed", "interrupted", "limited")
-NO_INTERPRETER = (
-    "this aetherd has no Python interpreter of its own to run it: install aetherd with pip in a venv"
-)
+NO_INTERPRETER = "this aetherd has no Python interpreter of its own to run it: install aetherd with pip in a venv"
 
 
 class Builtin:
@@ -106,6 +104,10 @@ class Builtin:
     def decoder(self, spawn: Spawn, state: dict[str, Any] | None = None) -> Decoder:
         """Return a decoder of its JSON lines."""
         return BuiltinDecoder(state)
+
+    def transcript(self, spawn: Spawn, since: float) -> Iterable[Output]:
+        """Return nothing: it opens no TUI."""
+        return ()
 
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
         """It opens no TUI, so the conversation stays."""
@@ -187,9 +189,7 @@ class BuiltinDecoder:
         if ended.code != 0:
             return judge_exit(ended)
         if self._in_turn:
-            return (
-                Verdict("killed") if ended.wanted else Verdict("failed", "it ended in the middle of a turn")
-            )
+            return Verdict("killed") if ended.wanted else Verdict("failed", "it ended in the middle of a turn")
         match self._outcome:
             case "failed":
                 return Verdict("failed", self._error)

@@ -15,13 +15,14 @@ import stat
 import subprocess
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aetherd.core.errors import Invalid, Unavailable
-from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Report, Say, Spawn
+from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Output, Report, Spawn
 from aetherd_runtimes.claude_lines import SERVER, Lines, Screen
+from aetherd_runtimes.claude_transcript import read_since
 
 INSTALL = "pip install 'aetherd[claude]'"
 VERSION_DEADLINE_S = 10
@@ -32,8 +33,6 @@ PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_U
 # Tools that reach outside the process we supervise, or plan work behind our back: messages to other
 # sessions, timers, workflows. The house has its own, under its own guards.
 DISALLOWED = "SendMessage ListAgents ScheduleWakeup CronCreate Workflow"
-
-_GOALS = uuid.UUID("5d1f6a52-6c1f-4a55-9a57-0b8a6c1d7a10")
 
 
 class ClaudeCode:
@@ -132,6 +131,12 @@ class ClaudeCode:
         """Return the decoder for this incarnation's kind of stream."""
         return Screen() if spawn.mode == "tui" else Lines(state)
 
+    def transcript(self, spawn: Spawn, since: float) -> Iterable[Output]:
+        """Return what a person and Claude Code did in the TUI since then."""
+        if spawn.session is None:
+            return ()
+        return tuple(read_since(Path(_environment(spawn)["CLAUDE_CONFIG_DIR"]), spawn.session, since))
+
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
         """Return the conversation a TUI ended in that was started after `since` (Unix time), if it says.
 
@@ -150,13 +155,6 @@ class ClaudeCode:
             return None
         # Without a transcript nothing was said in it, and it could not be resumed.
         return session if any(config.glob(f"projects/*/{session}.jsonl")) else None
-
-    def first_input(self, spawn: Spawn) -> tuple[Say, ...]:
-        """Return the goal, unless the conversation already has it or a person sits at the TUI."""
-        if spawn.resume or spawn.mode == "tui" or not spawn.goal:
-            return ()
-        # The same id for the same process: sent twice, it still runs once.
-        return (Say(str(uuid.uuid5(_GOALS, f"{spawn.agent}/{spawn.pid}")), spawn.goal),)
 
 
 _HEADLESS = (
@@ -244,9 +242,7 @@ def _seeded(path: Path, env: Mapping[str, str], spawn: Spawn) -> dict[str, Any]:
         known = [tail for tail in approved if tail != key[-20:]] if isinstance(approved, list) else []
         rejected = answers.get("rejected")
         answers["approved"] = [*known, key[-20:]]
-        answers["rejected"] = (
-            [tail for tail in rejected if tail != key[-20:]] if isinstance(rejected, list) else []
-        )
+        answers["rejected"] = [tail for tail in rejected if tail != key[-20:]] if isinstance(rejected, list) else []
     return config
 
 

@@ -481,9 +481,7 @@ def _plain(content: Any) -> str:
 
 
 def _returned(block: dict[str, Any]) -> ToolReturned:
-    return ToolReturned(
-        block["tool_use_id"], _bounded(_plain(block.get("content"))), bool(block.get("is_error"))
-    )
+    return ToolReturned(block["tool_use_id"], _bounded(_plain(block.get("content"))), bool(block.get("is_error")))
 
 
 def _amounts(usage: Mapping[str, Any]) -> list[float]:

@@ -28,9 +28,7 @@ from aetherd.runtime import (
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LAST_LINE_LIMIT = 500
 # what a terminal obeys instead of showing: CSI, OSC and the short escapes, then bare control characters
-_CONTROL = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?|[\x00-\x08\x0b-\x1f\x7f]"
-)
+_CONTROL = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Command:
@@ -73,6 +71,10 @@ class Command:
     def decoder(self, spawn: Spawn, state: dict[str, Any] | None = None) -> Decoder:
         """Return a decoder that keeps the last line, for the verdict."""
         return CommandDecoder(state)
+
+    def transcript(self, spawn: Spawn, since: float) -> Iterable[Output]:
+        """Return nothing: it opens no TUI."""
+        return ()
 
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
         """It has no conversation."""
@@ -119,9 +121,7 @@ def judge_exit(ended: Ended, last: str = "") -> Verdict:
     """
     if ended.code == 0:
         return Verdict("completed")
-    lines = [
-        clean for line in ended.stderr.splitlines() if (clean := readable(line.encode(errors="replace")))
-    ]
+    lines = [clean for line in ended.stderr.splitlines() if (clean := readable(line.encode(errors="replace")))]
     reason = f": {line}" if (line := lines[-1] if lines else last) else ""
     if ended.signal is not None:
         how = f"ended by {signal_name(ended.signal)}"

@@ -100,9 +100,7 @@ class DaemonDouble:
 
     def crash(self) -> None:
         """End as a killed daemon does: every connection gone, the socket file left behind."""
-        if (
-            self._listener and self._acceptor
-        ):  # first, so that nobody comes in while the others are thrown out
+        if self._listener and self._acceptor:  # first, so that nobody comes in while the others are thrown out
             self._listener.shutdown(socket.SHUT_RDWR)
             self._acceptor.join(DEADLINE_S)
             self._listener = None
@@ -269,9 +267,7 @@ class Agent:
 
     def position(self, kind: str, **facts: Any) -> int:
         return next(
-            index
-            for index, line in enumerate(self.lines)
-            if line["type"] == kind and facts.items() <= line.items()
+            index for index, line in enumerate(self.lines) if line["type"] == kind and facts.items() <= line.items()
         )
 
     def outputs(self) -> list[Any]:
@@ -439,8 +435,7 @@ def test_later_words_are_declined_not_obeyed(agent: Agent) -> None:
 
 def test_a_script_is_obeyed_line_by_line(agent: Agent, daemon: DaemonDouble) -> None:
     ended = agent.run(
-        "demo:\n# a comment\nthink hm\n"
-        'repeat 3 call aether_memory_remember {"content": "x"}\nsleep 0\nsay hello'
+        'demo:\n# a comment\nthink hm\nrepeat 3 call aether_memory_remember {"content": "x"}\nsleep 0\nsay hello'
     )
     assert (ended["outcome"], ended["text"]) == ("completed", "hello")
     assert daemon.calls == [("aether_memory_remember", {"content": "x"})] * 3
@@ -612,9 +607,7 @@ def test_a_read_only_call_is_repeated_after_a_crash(agent: Agent, daemon: Daemon
     assert daemon.handshakes == 2
 
 
-def test_any_other_call_is_not_repeated_and_its_outcome_is_unknown(
-    agent: Agent, daemon: DaemonDouble
-) -> None:
+def test_any_other_call_is_not_repeated_and_its_outcome_is_unknown(agent: Agent, daemon: DaemonDouble) -> None:
     free = daemon.hold("pay")
     agent.tell(Say("g1", "demo:\ncall pay\ncall aether_fs_list"))
     daemon.called.get(timeout=DEADLINE_S)
@@ -651,9 +644,7 @@ def test_an_agent_that_starts_before_the_daemon_waits_for_it(
         assert [line["type"] for line in agent.lines].count("trouble") == 2  # away, and back
 
 
-def test_waiting_for_the_daemon_can_be_interrupted(
-    tmp_path: Path, daemon: DaemonDouble, door: dict[str, str]
-) -> None:
+def test_waiting_for_the_daemon_can_be_interrupted(tmp_path: Path, daemon: DaemonDouble, door: dict[str, str]) -> None:
     daemon.crash()
     with running(tmp_path, door) as agent:
         agent.tell(Say("g1", "demo: call aether_fs_list"))

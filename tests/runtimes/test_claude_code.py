@@ -353,17 +353,13 @@ def test_nothing_of_the_daemons_environment_reaches_the_agent(
     assert env["AETHER_TOKEN"] == "token-of-seven"
 
 
-def test_what_the_person_gave_wins_over_generated_values_but_not_over_the_door(
-    fake: ClaudeCode, spawn: Spawn
-) -> None:
+def test_what_the_person_gave_wins_over_generated_values_but_not_over_the_door(fake: ClaudeCode, spawn: Spawn) -> None:
     given = {**spawn.env, "LANG": "de_DE.UTF-8", "AETHER_TOKEN": "forged"}
     env = fake.launch(dataclasses.replace(spawn, env=given)).env
     assert (env["LANG"], env["AETHER_TOKEN"]) == ("de_DE.UTF-8", "token-of-seven")
 
 
-def test_without_a_credential_the_launch_is_refused_and_says_what_to_give(
-    fake: ClaudeCode, spawn: Spawn
-) -> None:
+def test_without_a_credential_the_launch_is_refused_and_says_what_to_give(fake: ClaudeCode, spawn: Spawn) -> None:
     with pytest.raises(Invalid, match="ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"):
         fake.launch(dataclasses.replace(spawn, env={}))
 
@@ -384,9 +380,7 @@ def test_resuming_without_a_session_is_invalid(fake: ClaudeCode, spawn: Spawn) -
         fake.launch(dataclasses.replace(spawn, resume=True))
 
 
-def test_what_an_earlier_incarnation_wrote_into_its_configuration_is_kept(
-    fake: ClaudeCode, spawn: Spawn
-) -> None:
+def test_what_an_earlier_incarnation_wrote_into_its_configuration_is_kept(fake: ClaudeCode, spawn: Spawn) -> None:
     prepare(fake.launch(spawn))
     path = spawn.home / ".claude" / ".claude.json"
     written = json.loads(path.read_text())
@@ -409,9 +403,7 @@ def test_a_link_in_place_of_the_configuration_is_not_followed(fake: ClaudeCode, 
     assert "canary" not in "".join(file.content for file in fake.launch(spawn).files)
 
 
-def test_a_pipe_in_place_of_the_configuration_does_not_hang_the_launch(
-    fake: ClaudeCode, spawn: Spawn
-) -> None:
+def test_a_pipe_in_place_of_the_configuration_does_not_hang_the_launch(fake: ClaudeCode, spawn: Spawn) -> None:
     (spawn.home / ".claude").mkdir()
     os.mkfifo(spawn.home / ".claude" / ".claude.json")
     assert fake.launch(spawn).session
@@ -422,13 +414,6 @@ def test_an_agent_with_a_uid_of_its_own_is_told_what_it_must_reach(fake: ClaudeC
     assert {Path(sys.executable), Path(sys.executable).resolve(), DOUBLE} <= set(needs)
 
 
-def test_the_goal_is_said_once_with_an_id_that_does_not_change(fake: ClaudeCode, spawn: Spawn) -> None:
-    (goal,) = fake.first_input(spawn)
-    assert goal.text == "build it"
-    assert fake.first_input(spawn) == (goal,)
-    assert fake.first_input(dataclasses.replace(spawn, resume=True)) == ()
-
-
 # The real binary ------------------------------------------------------------------------------------------
 
 
@@ -436,15 +421,14 @@ def test_the_goal_is_said_once_with_an_id_that_does_not_change(fake: ClaudeCode,
 def test_a_turn_is_told_from_start_to_end(api: ModelApi, spawn: Spawn) -> None:
     api.use({"steps": [{"reply": [{"thinking": "let me see"}, {"text": "hello there"}]}]})
     with Run(dataclasses.replace(spawn, context="CONTEXT-OF-SEVEN"), case="simple_turn") as run:
-        for say in run.adapter.first_input(spawn):
-            run.send(say)
+        run.send(Say("goal-1", "build it"))
         run.wait(TurnEnded)
         kinds = [type(output).__name__ for output in run.outputs if not isinstance(output, Delta)]
         assert kinds == ["SessionStarted", "TurnStarted", "Told", "Thought", "Text", "Used", "TurnEnded"]
         started = run.all(SessionStarted)[0]
         assert (started.session, started.permission_mode) == (run.launch.session, "manual")
         assert started.tools_connected is True
-        assert run.all(Told) == [Told("build it", run.adapter.first_input(spawn)[0].id)]
+        assert run.all(Told) == [Told("build it", "goal-1")]
         assert run.all(Used) == [Used(100, 20, 0, 0, 0.0008, started.model)]
         assert "CONTEXT-OF-SEVEN" in api.requests[0].system
         assert run.decoder.judge(run.close()) == Verdict("completed")
@@ -506,11 +490,7 @@ def test_a_refusal_reaches_the_model_with_its_reason(api: ModelApi, spawn: Spawn
 def test_allowed_for_the_run_is_not_asked_again(api: ModelApi, spawn: Spawn, tool: str) -> None:
     def use(name: str) -> dict[str, Any]:
         path = spawn.cwd / name
-        return (
-            bash(f"mkdir {name}", name)
-            if tool == "Bash"
-            else call("Write", name, file_path=str(path), content="x")
-        )
+        return bash(f"mkdir {name}", name) if tool == "Bash" else call("Write", name, file_path=str(path), content="x")
 
     api.use(
         {
@@ -747,9 +727,7 @@ def test_every_line_is_understood(api: ModelApi, spawn: Spawn) -> None:
         bash("echo 1", "b"),
         call("Read", "r", file_path=str(spawn.cwd / "none")),
     ]
-    api.use(
-        {"steps": [{"reply": reply}, {"reply": [{"text": "y"}], "usage": {"cache_read_input_tokens": 5}}]}
-    )
+    api.use({"steps": [{"reply": reply}, {"reply": [{"text": "y"}], "usage": {"cache_read_input_tokens": 5}}]})
     with Run(spawn) as run:
         run.say("go")
         run.wait(TurnEnded)
@@ -817,9 +795,7 @@ def test_money_is_counted_once_over_incarnations(api: ModelApi, spawn: Spawn) ->
 
 @real
 def test_closing_in_mid_turn_ends_at_once_and_leaves_the_queue_unrun(api: ModelApi, spawn: Spawn) -> None:
-    api.use(
-        {"steps": [{"reply": [{"text": ["half", {"hold": "a"}]}]}], "default": {"reply": [{"text": "later"}]}}
-    )
+    api.use({"steps": [{"reply": [{"text": ["half", {"hold": "a"}]}]}], "default": {"reply": [{"text": "later"}]}})
     with Run(spawn, case="closed_in_mid_turn") as first:
         first.say("go", "say_1")
         first.wait_for(Delta("text", "half"))
@@ -1062,9 +1038,7 @@ def test_a_tui_ended_by_sigterm_leaves_the_conversation_whole(api: ModelApi, spa
         session = terminal.pty.argv[list(terminal.pty.argv).index("--session-id") + 1]
         terminal.pty.kill(signal.SIGTERM)
         code = terminal.wait()
-        verdict = (
-            ClaudeCode().decoder(dataclasses.replace(spawn, mode="tui")).judge(Ended(code, None, "", True))
-        )
+        verdict = ClaudeCode().decoder(dataclasses.replace(spawn, mode="tui")).judge(Ended(code, None, "", True))
         assert verdict == Verdict("killed")
         assert ClaudeCode().ended_in(tui, started) == session
     with Run(dataclasses.replace(spawn, session=session, resume=True)) as run:

@@ -245,9 +245,7 @@ def ended(**fields: Any) -> TurnEnded:
 
 
 def test_success_with_an_error_flag_has_failed() -> None:
-    assert ended(is_error=True, terminal_reason="api_error", result="dead") == TurnEnded(
-        "failed", error="dead"
-    )
+    assert ended(is_error=True, terminal_reason="api_error", result="dead") == TurnEnded("failed", error="dead")
 
 
 def test_a_failure_without_words_is_named_by_its_reason() -> None:

@@ -72,18 +72,14 @@ def claude_code() -> Case:
 
 CASES: dict[str, Callable[[], Case]] = {
     "builtin": lambda: Case(Builtin(), lines(BUILTIN)),
-    "command": lambda: Case(
-        Command(), lambda: [b"\x1b[1mhello\x1b[0m\r", b"50%\r100%", b"bye"], argv=("cat", "-u")
-    ),
+    "command": lambda: Case(Command(), lambda: [b"\x1b[1mhello\x1b[0m\r", b"50%\r100%", b"bye"], argv=("cat", "-u")),
     "claude-code": claude_code,
 }
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: str(promise.__name__))
 @pytest.mark.parametrize("name", CASES)
-def test_the_adapter_keeps_its_promise(
-    name: str, promise: Callable[[Case, Path], None], tmp_path: Path
-) -> None:
+def test_the_adapter_keeps_its_promise(name: str, promise: Callable[[Case, Path], None], tmp_path: Path) -> None:
     promise(CASES[name](), tmp_path)
 
 

@@ -27,9 +27,7 @@ class Release(Model):
     """Hand back."""
 
     pid: int = Field(ge=1, description="process id")
-    note: str | None = Field(
-        default=None, max_length=20_000, description="what you did; the agent is told", repr=False
-    )
+    note: str | None = Field(default=None, max_length=20_000, description="what you did; the agent is told", repr=False)
 
 
 class RequestHuman(Model):

@@ -44,6 +44,7 @@ class ControlService:
         return {
             "process.input_gates": self.gate,
             "process.holders": self.holder_of,
+            "process.wishes": self.wish_of,
             "process.renewals": self.renew,
             "process.step_hooks": self.stepped,
             "process.roll_back_hooks": self.rolled_back,
@@ -155,6 +156,11 @@ class ControlService:
         row = self._leases.get(pid)
         return row.holder if row else None
 
+    def wish_of(self, pid: int) -> str | None:
+        """Return why an agent asks for a person, while nobody has come."""
+        row = self._leases.get(pid)
+        return row.requested if row else None
+
     def renew(self, pid: int, call: Call | None) -> None:
         """The holder was seen: the lease goes on."""
         row = self._leases.get(pid)
@@ -255,6 +261,14 @@ class ControlService:
                     origin.set(Origin("system", None, row.user, row.org))
                     await self._release(pid, "aetherd", None, "the lease expired: its holder was not seen")
 
+    def _expires(self, pid: int, row: LeaseRow) -> str | None:
+        """Return when the lease ends unless its holder is seen again."""
+        if row.holder is None:
+            return None
+        seen = self._seen.setdefault(pid, self._clock.monotonic())
+        left = self._settings.control_ttl_s - (self._clock.monotonic() - seen)
+        return stamp(self._clock.now() + timedelta(seconds=max(0.0, left)))
+
     def _wire(self, pid: int) -> Lease:
         row = self._leases.get(pid)
         if row is None:
@@ -277,6 +291,6 @@ class ControlService:
             terminal=str(pid) if row.step in ("tui", "held") else None,
             reason=row.reason,
             since=row.since,
-            expires_at=row.expires_at,
+            expires_at=self._expires(pid, row),
             requested=row.requested,
         )

@@ -122,6 +122,7 @@ class Process(Model):
     ended_by: str | None = Field(description="who ended it, when somebody did")
     outcome: str = Field(description="running, completed, failed, killed or limited")
     controller: str | None = Field(description="who holds the control lease, if a person does")
+    requested: str | None = Field(description="why the agent asks for a person, while nobody has come")
     approvals: int = Field(description="questions waiting for a person")
     cost_usd: float = Field(description="the runtime's own estimate")
     capabilities: dict[str, bool]
@@ -178,9 +179,7 @@ class ProcessSignal(Model):
     """A signal for the whole tree."""
 
     pid: int = Field(ge=1, description="process id")
-    signal: Literal["TERM", "KILL", "STOP", "CONT", "INT", "USR1", "USR2"] = Field(
-        description="sent to the whole tree"
-    )
+    signal: Literal["TERM", "KILL", "STOP", "CONT", "INT", "USR1", "USR2"] = Field(description="sent to the whole tree")
 
 
 class Signalled(Model):

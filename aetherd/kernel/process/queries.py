@@ -39,9 +39,11 @@ class Wire:
         self,
         runtimes: Mapping[str, Runtime],
         holder_of: Callable[[int], str | None],
+        wish_of: Callable[[int], str | None],
         pending: Callable[[Session], dict[int, int]],
     ) -> None:
-        self._runtimes, self._holder_of, self._pending = runtimes, holder_of, pending
+        self._runtimes, self._pending = runtimes, pending
+        self._holder_of, self._wish_of = holder_of, wish_of
 
     def processes(self, session: Session, rows: list[ProcessRow]) -> list[Process]:
         """Return the rows with their incarnations and open questions."""
@@ -90,6 +92,7 @@ class Wire:
             ended_by=row.ended_by,
             outcome=row.outcome,
             controller=self._holder_of(row.pid),
+            requested=self._wish_of(row.pid),
             approvals=approvals,
             cost_usd=round(row.cost_usd, 6),
             capabilities=asdict(adapter.capabilities if adapter else Capabilities()),

@@ -294,7 +294,7 @@ class Record:
             if item is not None:
                 self.told(tx, row, item, "delivered")
                 return
-        tx.emit(AgentTold(pid=row.pid, agent=row.agent, text=output.text[:LONG], by="unknown", state="delivered"))
+        tx.emit(AgentTold(pid=row.pid, agent=row.agent, text=output.text[:LONG], by="terminal", state="delivered"))
 
     def _permission(self, tx: Tx, row: ProcessRow, output: PermissionAsked, incarnation: int) -> None:
         assert row.pid is not None

@@ -17,8 +17,8 @@ from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.errors import Conflict, NotFound
 from aetherd.events import Hub
-from aetherd.kernel.process import models as m
 from aetherd.kernel.process import housekeeping, queries, spawning
+from aetherd.kernel.process import models as m
 from aetherd.kernel.process.beside import Beside, Place
 from aetherd.kernel.process.events import ProcessPriorityChanged
 from aetherd.kernel.process.output import read_part, stream_output
@@ -61,6 +61,7 @@ class ProcessService:
         self._agent, self._token, self._approval = agent, token, approval
         self.input_gates: list[InputGate] = []  # (pid, call) -> why it may not be told anything now
         self.holders: list[Callable[[int], str | None]] = []  # pid -> the person who holds its keyboard
+        self.wishes: list[Callable[[int], str | None]] = []  # pid -> why its agent asks for a person
         self.renewals: list[Callable[[int, Call | None], None]] = []  # the holder was seen
         self.context_sources: list[Context] = []  # what an agent should know at its start
         self.end_hooks: list[EndHook] = []
@@ -79,7 +80,7 @@ class ProcessService:
         )
         self.step_hooks, self.roll_back_hooks = self._w.step_hooks, self._w.roll_back_hooks
         self.start_hooks = self._w.start_hooks
-        self._wire = queries.Wire(runtimes, self._holder_of, approval.pending)
+        self._wire = queries.Wire(runtimes, self._holder_of, self._wish_of, approval.pending)
         self._roster = Roster(self._w)
         self._beside = Beside(self._w)
 
@@ -436,6 +437,9 @@ class ProcessService:
                     renew(pid, call)
                 return None
             return f"{holder} has control of process {pid}"
+        supervisor = self._roster.get(pid)
+        if supervisor is not None and not self._w.can_change_mode(supervisor.row):
+            return None  # nothing to hand over: asked with every key, so without a look at the database
         row = await self._row(pid)
         if row.step is not None or row.want == "tui":
             return f"process {pid} is being handed back to its agent"
@@ -481,6 +485,9 @@ class ProcessService:
         for gate in self.input_gates:
             if reason := gate(pid, call):
                 raise Conflict(reason, pid=pid)
+
+    def _wish_of(self, pid: int) -> str | None:
+        return next((wish for find in self.wishes if (wish := find(pid))), None)
 
     def _holder_of(self, pid: int) -> str | None:
         return next((holder for find in self.holders if (holder := find(pid))), None)

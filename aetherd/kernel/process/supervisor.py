@@ -133,6 +133,8 @@ class Supervisor:
     async def _living(self) -> tuple[Shim | Remains, Spawn, Decoder] | None:
         """Return the incarnation that was running when the daemon went away, or its remains."""
         number = self.row.incarnation
+        if number == 0:  # accepted a moment ago
+            return None
         found = await self._w.store.read(lambda session: session.get(IncarnationRow, (self.pid, number)))
         if found is None or found.ended_at is not None:
             return None
@@ -429,16 +431,19 @@ class Supervisor:
                 logger.exception("process %d: what waited for its start could not be brought", self.pid)
 
     async def _follow(self, spawn: Spawn, since: float) -> None:
-        """A person may have changed the conversation in the TUI: go on in the one they left."""
-        adapter = self._w.adapter(self.row.runtime)
-        moved = await anyio.to_thread.run_sync(adapter.ended_in, spawn, since)
-        if moved is None:
-            return
+        """Tell what was said in the TUI, and go on in the conversation the person left, if it is another."""
+        adapter, number = self._w.adapter(self.row.runtime), self.row.incarnation
+
+        def look() -> tuple[str | None, list[Output]]:
+            moved = adapter.ended_in(spawn, since)
+            return moved, list(adapter.transcript(replace(spawn, session=moved or spawn.session), since))
+
+        moved, told = await anyio.to_thread.run_sync(look)
 
         def work(tx: Tx) -> None:
             row = self._w.record.row(tx, self.pid)
-            row.session = moved
-            tx.session.add(row)
+            row.session = moved or row.session
+            self._w.record.outputs(tx, row, told, number)
 
         await self._w.store.write(work)
 

@@ -115,9 +115,7 @@ class Demo:
         yield Thought("First who and where I am, what I remember about the goal, and what lies in my home.")
         who = yield from self._call("aether_process_whoami", {})
         machine = yield from self._call("aether_system_status", {})
-        found = yield from self._call(
-            "aether_memory_recall", {"query": goal.strip()[:500] or "demo", "limit": 5}
-        )
+        found = yield from self._call("aether_memory_recall", {"query": goal.strip()[:500] or "demo", "limit": 5})
         memories = None
         if found:
             memories = rows(found, "memories")
@@ -232,9 +230,7 @@ class Demo:
                     self._news.pop(0)
         if failed:
             first = self._failures[0]
-            yield Text(
-                f"Scripted demonstration: {failed} of {count(calls, 'call', 'calls')} failed, first {first}."
-            )
+            yield Text(f"Scripted demonstration: {failed} of {count(calls, 'call', 'calls')} failed, first {first}.")
             yield Stop("failed", f"{failed} of {calls} calls failed, first {first}")
         elif not spoken:
             yield Text(f"Scripted demonstration done: {count(calls, 'call', 'calls')} answered.")
@@ -247,9 +243,7 @@ class Demo:
         tool = self._tools.get(name)
         schema = tool.input_schema if tool else {}
         takes = schema.get("properties")
-        arguments = {
-            key: value for key, value in wanted.items() if not isinstance(takes, Mapping) or key in takes
-        }
+        arguments = {key: value for key, value in wanted.items() if not isinstance(takes, Mapping) or key in takes}
         missing = [key for key in schema.get("required") or () if key not in arguments]
         if tool is None or missing:
             reason = f"it wants {', '.join(missing)}" if tool else "it is not offered to me"

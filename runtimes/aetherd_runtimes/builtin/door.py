@@ -33,9 +33,7 @@ LINE_LIMIT = 64 * 1024 * 1024
 class Wait(Protocol):
     """How the client waits: `Inbox.wait`."""
 
-    def __call__(
-        self, fd: int | None = None, events: int = select.POLLIN, deadline: float | None = None
-    ) -> bool:
+    def __call__(self, fd: int | None = None, events: int = select.POLLIN, deadline: float | None = None) -> bool:
         """Return whether `fd` became ready before the deadline; may raise `Hurry`."""
         ...
 
@@ -68,9 +66,7 @@ class Answer:
 class Door:
     """One connection to the daemon, made again whenever it is needed and gone."""
 
-    def __init__(
-        self, path: str | None, token: str, wait: Wait, trouble: Trouble, version: str = "0"
-    ) -> None:
+    def __init__(self, path: str | None, token: str, wait: Wait, trouble: Trouble, version: str = "0") -> None:
         self._path = path
         self._token = token
         self._wait = wait
@@ -133,16 +129,12 @@ class Door:
             except Hurry:
                 self.serve()
                 if (reply := self._answers.pop(number, None)) is not None:
-                    return _answer(
-                        reply
-                    )  # it was there already; the caller hears of the hurry when it looks again
+                    return _answer(reply)  # it was there already; the caller hears of the hurry when it looks again
                 self._cancel(number)
                 raise
             except Late:
                 self._cancel(number)
-                return Answer(
-                    f"{name} gave no answer in {CALL_S:.0f} s; its outcome is unknown", is_error=True
-                )
+                return Answer(f"{name} gave no answer in {CALL_S:.0f} s; its outcome is unknown", is_error=True)
             except Lost:
                 self._close()
                 if tool is None or not tool.read_only:

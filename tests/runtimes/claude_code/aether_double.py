@@ -22,9 +22,7 @@ def call(name: str, arguments: dict[str, Any]) -> str:
     if name == "aether_echo":
         return f"{arguments.get('text')} from {os.environ.get('AETHER_TOKEN')}"
     form = {"type": "object", "properties": {"name": {"type": "string"}}}
-    send(
-        {"id": "e1", "method": "elicitation/create", "params": {"message": "name?", "requestedSchema": form}}
-    )
+    send({"id": "e1", "method": "elicitation/create", "params": {"message": "name?", "requestedSchema": form}})
     return json.dumps(json.loads(sys.stdin.readline())["result"], sort_keys=True)
 
 

@@ -940,6 +940,8 @@ export interface Process {
   outcome: string;
   /** who holds the control lease, if a person does */
   controller: string | null;
+  /** why the agent asks for a person, while nobody has come */
+  requested: string | null;
   /** questions waiting for a person */
   approvals: number;
   /** the runtime's own estimate */

@@ -21,9 +21,7 @@ def upgrade() -> None:
     delete = f"INSERT INTO memory_fts(memory_fts, rowid, {COLUMNS}) VALUES ({OLD});"
     op.execute(f"CREATE TRIGGER memory_fts_insert AFTER INSERT ON memory BEGIN {insert} END")
     op.execute(f"CREATE TRIGGER memory_fts_delete AFTER DELETE ON memory BEGIN {delete} END")
-    op.execute(
-        f"CREATE TRIGGER memory_fts_update AFTER UPDATE OF {COLUMNS} ON memory BEGIN {delete} {insert} END"
-    )
+    op.execute(f"CREATE TRIGGER memory_fts_update AFTER UPDATE OF {COLUMNS} ON memory BEGIN {delete} {insert} END")
 
 
 def downgrade() -> None:
