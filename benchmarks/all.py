@@ -23,7 +23,7 @@ from lab import Row, conditions, number
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 3600
-Numbers = list[list[float]]
+PEERS = {"peer: SDK stdio server": "an SDK stdio server", "peer: mcp-remote 0.15.1 -> HTTP": "npm mcp-remote"}
 
 
 def ours(text: str) -> list[Row]:
@@ -39,7 +39,10 @@ def cells(text: str, name: str) -> list[float]:
         bare = line.strip("| ")
         if bare.startswith(name) and re.match(r"[\s|]", bare[len(name) : len(name) + 1] or " "):
             rest = bare[len(name) :].replace("|", " ").replace(",", "")
-            return [float(word) if word[-1].isdigit() else 0.0 for word in re.findall(r"-?[\d.]+\d|\d+|(?<= )-(?= |$)", rest)]
+            return [
+                float(word) if word[-1].isdigit() else 0.0
+                for word in re.findall(r"-?[\d.]+\d|\d+|(?<= )-(?= |$)", rest)
+            ]
     raise LookupError(f"no line {name!r}")
 
 
@@ -50,7 +53,10 @@ def relay(text: str) -> list[Row]:
         Row("relay: exec to tools/list of 100 tools", own[3], "ms", target=25),
         Row("relay: memory (PSS)", own[5], "MB", target=4),
     ]
-    for name, title in (("peer: SDK stdio server", "an SDK stdio server"), ("peer: mcp-remote 0.15.1 -> HTTP", "npm mcp-remote")):
+    for name, title in (
+        ("peer: SDK stdio server", "an SDK stdio server"),
+        ("peer: mcp-remote 0.15.1 -> HTTP", "npm mcp-remote"),
+    ):
         try:
             peer = cells(text, name)
         except LookupError:
@@ -67,7 +73,14 @@ def calls(text: str) -> list[Row]:
     """Four numbers a tool: x HTTP, p50, p99, CPU; the first tool reads, the last writes."""
     own, plain = cells(text, "relay"), cells(text, "HTTP /mcp")
     return [
-        Row("tools/call through the relay and all guards, a READ, p50", own[1], "ms", plain[1], "plain Streamable HTTP", 0.6),
+        Row(
+            "tools/call through the relay and all guards, a READ, p50",
+            own[1],
+            "ms",
+            plain[1],
+            "plain Streamable HTTP",
+            0.6,
+        ),
         Row("tools/call, a WRITE (one fsync), p50", own[-3], "ms", plain[-3], "plain Streamable HTTP", 5),
     ]
 
@@ -76,7 +89,15 @@ def fanout(text: str) -> list[Row]:
     """Subscribers, ours/s, us, naive/s, us, ratio."""
     found = cells(text, "100")
     return [
-        Row("fan-out to 100 SSE subscribers", found[0], "deliveries/s", found[2], "one serialization each", 300_000, at_least=True),
+        Row(
+            "fan-out to 100 SSE subscribers",
+            found[0],
+            "deliveries/s",
+            found[2],
+            "one serialization each",
+            300_000,
+            at_least=True,
+        ),
         Row("  times the form of one serialization each", found[4], "x", target=10, at_least=True),
     ]
 
@@ -121,7 +142,12 @@ PROGRAMS: tuple[Program, ...] = (
 def run(program: Program, full: bool) -> list[Row]:
     """Run one program; what goes wrong becomes a row."""
     name, parse, quick, long = program
-    command = [sys.executable, str(HERE / f"{name}.py"), *(long if full else quick), *(["--json"] if parse is ours else [])]
+    command = [
+        sys.executable,
+        str(HERE / f"{name}.py"),
+        *(long if full else quick),
+        *(["--json"] if parse is ours else []),
+    ]
     sys.stderr.write(f"{name} … ")
     sys.stderr.flush()
     begun = time.monotonic()
@@ -150,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the default")
     parser.add_argument("--full", action="store_true", help="all rounds")
-    parser.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    parser.add_argument("--markdown", action="store_true", help="as a Markdown table, only what has a target")
     parser.add_argument("--only", nargs="+", choices=[name for name, *_ in PROGRAMS], help="only these")
     options = parser.parse_args()
     before = conditions("mcp", "starlette", "uvicorn", "sqlmodel", "websockets", "claude-agent-sdk")
@@ -161,6 +187,7 @@ def main() -> None:
     load = conditions().partition("load ")[2].partition(",")[0]
     lines = [("what", "target", "measured", "met"), *(cells_of(row) for row in rows)]
     if options.markdown:
+        lines = [lines[0], *(line for line in lines[1:] if line[1] or "FAILED" in line[0])]
         lines.insert(1, ("---", "---", "---", "---"))
         for line in lines:
             print(f"| {' | '.join(line)} |")
@@ -168,7 +195,7 @@ def main() -> None:
         widths = [max(len(line[column]) for line in lines) for column in range(4)]
         for line in lines:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    print(f"\nMedians. At the start: {before}; load at the end {load}. Read the ratios: both sides ran in the same minute.")
+    print(f"\nMedians. At the start: {before}; load at the end {load}. Read the ratios: both sides ran in one minute.")
 
 
 if __name__ == "__main__":

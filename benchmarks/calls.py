@@ -64,7 +64,7 @@ def daemon(home: Path) -> Iterator[tuple[int, int, str]]:
     """Keep a daemon running; give its os pid, its port and the owner's token."""
     command = [sys.executable, "-m", "aetherd.daemon.app", "--home", str(home), "--port", "0"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("AETHER_")}
-    process = subprocess.Popen(command, env=env, stderr=(home.parent / "calls.log").open("wb"), cwd=ROOT)
+    process = subprocess.Popen(command, env=env, stderr=(home / "calls.log").open("wb"), cwd=ROOT)
     try:
         address, deadline = home / "run" / "address", time.monotonic() + 60
         while not address.exists() and time.monotonic() < deadline and process.poll() is None:

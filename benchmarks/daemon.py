@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from lab import AETHERD, Daemon, Row, arguments, median, memory, report, until
+from lab import AETHERD, Daemon, Row, arguments, cpu, median, memory, report, rest
 
 STACK = "import mcp.server, starlette.applications, starlette.routing, uvicorn, sqlmodel, anyio, pydantic_settings"
 HOLD = f"{STACK}\nimport sys\nprint('up', flush=True)\nsys.stdin.read()"
@@ -26,14 +26,14 @@ PARTS = (
 )
 
 
-def bare() -> tuple[float, float, float]:
-    """Return the seconds a bare interpreter takes to import the stack, and its RSS and PSS."""
+def bare() -> tuple[float, float, float, float]:
+    """Return the seconds a bare interpreter takes to import the stack, its CPU seconds, RSS and PSS."""
     begun = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
     took = time.perf_counter() - begun
-    found = took, memory(child.pid, "Rss"), memory(child.pid)
+    found = took, cpu(child.pid), memory(child.pid, "Rss"), memory(child.pid)
     child.communicate(b"")
     return found
 
@@ -60,8 +60,8 @@ def main() -> None:
 
     subprocess.run([str(AETHERD), "--version"], check=True, capture_output=True)  # files into the page cache
     for _ in range(options.rounds):
-        took, rss, pss = bare()
-        keep(bare=took, bare_rss=rss, bare_pss=pss)
+        took, computed, rss, pss = bare()
+        keep(bare=took, bare_cpu=computed, bare_rss=rss, bare_pss=pss)
         daemon = Daemon()
         try:
             keep(cold=daemon.start())
@@ -71,9 +71,9 @@ def main() -> None:
             daemon.process.wait(20)
             keep(stop=time.perf_counter() - begun)
             keep(warm=daemon.start())
+            keep(cpu=cpu(daemon.os_pid))
             daemon.call("system.status")
-            settled = time.monotonic() + SETTLE_S
-            until(lambda end=settled: time.monotonic() > end, 10, "it to settle", 0.05)
+            rest(SETTLE_S)
             keep(rss=memory(daemon.os_pid, "Rss"), pss=memory(daemon.os_pid))
         finally:
             daemon.__exit__()
@@ -89,6 +89,7 @@ def main() -> None:
     )
     rows = [
         Row("start to ready, used home", one("warm"), "s", one("bare"), "imports alone", 2.5),
+        Row("start to ready, CPU time", one("cpu"), "s", one("bare_cpu"), "imports alone"),
         Row("start to ready, cold home (migrations)", one("cold"), "s", one("bare"), "imports alone", 2.5),
         Row("idle RSS", one("rss"), "MB", one("bare_rss"), "imports alone", 160),
         Row("idle PSS", one("pss"), "MB", one("bare_pss"), "imports alone"),

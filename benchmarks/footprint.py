@@ -13,10 +13,9 @@ import argparse
 import contextlib
 import subprocess
 import sys
-import time
 from typing import Any
 
-from lab import ROOT, Daemon, Row, Stream, arguments, median, memory, report, until, words
+from lab import ROOT, Daemon, Row, Stream, arguments, median, memory, report, rest, words
 
 sys.path.append(str(ROOT))
 
@@ -24,6 +23,7 @@ from aetherd_runtimes.claude_code import ClaudeCode
 from tests.model_api import ModelApi
 
 SETTLE_S = 2.0
+TURN = ("agent.turn_ended", "agent.text")
 Found = dict[str, float]
 
 
@@ -31,7 +31,7 @@ def measure(runtime: str, agents: int, **input: Any) -> Found:
     """Return the MB of everything with so many agents of a runtime, idle after a first turn."""
     with Daemon(f"max_running = {agents + 10}\n") as daemon:
         daemon.call("process.spawn", runtime="command", argv=["/bin/true"])  # what is imported late
-        settle()
+        rest(SETTLE_S)
         idle = memory(daemon.os_pid)
         with Stream(daemon) as stream:
             pids = []
@@ -42,10 +42,10 @@ def measure(runtime: str, agents: int, **input: Any) -> Found:
             if runtime != "command":
                 for pid in pids:
                     stream.first(
-                        lambda event, pid=pid: event["pid"] == pid and event["type"] in ("agent.turn_ended", "agent.text"),
+                        lambda event, pid=pid: event["pid"] == pid and event["type"] in TURN,
                         timeout=120,
                     )
-        settle()
+        rest(SETTLE_S)
         shims = {daemon.shim(pid) for pid in pids}
         relays, runtimes = [], []
         for pid in pids:
@@ -69,11 +69,6 @@ def measure(runtime: str, agents: int, **input: Any) -> Found:
         }
         found["ours"] = found["shim"] + found["relay"] + found["daemon"]
         return found
-
-
-def settle() -> None:
-    """Wait until what was started has come to rest."""
-    until(lambda end=time.monotonic() + SETTLE_S: time.monotonic() > end, 10, "rest", 0.05)
 
 
 def bare_shim() -> float:
@@ -132,7 +127,7 @@ def main() -> None:
         ]
     last = found["command"][0]
     notes.append(f"once, not per agent: daemon at rest {last['idle']:.0f} MB, zygote {last['zygote']:.1f} MB")
-    notes.append("quoted peers with the same Claude Code, measured apart: 161 MiB (omnigent) and 109 MiB (CAO) per agent")
+    notes.append("quoted peers, same Claude Code, measured apart: 161 MiB (omnigent) and 109 MiB (CAO) per agent")
     report(f"Memory with {options.agents} agents of each kind (PSS)", rows, options, *notes)
 
 

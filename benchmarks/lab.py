@@ -149,6 +149,11 @@ def until(met: Callable[[], object], timeout: float, what: str, pace: float = 0.
     return time.perf_counter() - begun
 
 
+def rest(seconds: float) -> None:
+    """Let things be for a while."""
+    time.sleep(seconds)  # noqa: TID251 - to come to rest is no event
+
+
 # --- memory ----------------------------------------------------------------------------------------------
 
 
@@ -159,6 +164,15 @@ def memory(os_pid: int, kind: str = "Pss") -> float:
             if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) / 1024
     return 0.0
+
+
+def cpu(os_pid: int) -> float:
+    """Return the seconds a process has computed: what a load from others does not change much."""
+    try:
+        fields = Path(f"/proc/{os_pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def words(os_pid: int) -> list[str]:
@@ -311,8 +325,14 @@ class Daemon:
         return [one for one in _os_pids() if marker.encode() in _read(f"/proc/{one}/environ") + b"\0"]
 
     def zygotes(self) -> list[int]:
-        """Return the os pids of this home's zygote."""
-        return [one for one in _os_pids() if str(self.home / "run") in " ".join(words(one)) and "--lease" in words(one)]
+        """Return the os pids of this home's zygote; the shims it forked have its argv and another name."""
+        return [
+            one
+            for one in _os_pids()
+            if "--lease" in (argv := words(one))
+            and any(word.startswith(str(self.home / "run")) for word in argv)
+            and b"aether-shim" not in _read(f"/proc/{one}/comm")
+        ]
 
 
 def _os_pids() -> Iterator[int]:

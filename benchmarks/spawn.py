@@ -233,7 +233,8 @@ def main() -> None:
             notes.append(f"no Claude Code: {report_.missing}")
     rows = table(found)
     notes.append(
-        "quoted peers, same Claude Code, measured apart: spawn +3,200 ms (omnigent) and +6,800 ms (CAO); message 629 and 2,600 ms"
+        "quoted peers, same Claude Code, measured apart: spawn +3,200 ms (omnigent) and +6,800 ms (CAO); "
+        "message 629 and 2,600 ms"
     )
     report("Hosting, in time", rows, options, *notes, packages=("claude-agent-sdk",))
 
@@ -252,13 +253,13 @@ def table(found: Found) -> list[Row]:
 
     rows = [
         row("spawn `command` until it runs, p50", "command"),
-        Row("  over by hand", over("command"), "ms", target=25),
+        Row("spawn `command`, over by hand", over("command"), "ms", target=25),
     ]
     if "claude" in found:
         rows += [
             row("spawn Claude Code to its first model request, p50", "claude"),
-            Row("  over by hand", over("claude"), "ms", target=300),
-            row("  process.spawn answers after", "claude answered"),
+            Row("spawn Claude Code to its first model request, over by hand", over("claude"), "ms", target=300),
+            row("spawn Claude Code, answered after", "claude answered"),
         ]
     if "message" in found:
         rows.append(row("message to the next model request, p50", "message", 150))

@@ -162,7 +162,12 @@ class Terminal:
         if env is None:
             tty.setraw(slave)
         self.child = subprocess.Popen(
-            argv, stdin=slave, stdout=slave, stderr=slave, env={"PATH": os.defpath, **(env or {})}, start_new_session=True
+            argv,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={"PATH": os.defpath, **(env or {})},
+            start_new_session=True,
         )
         os.close(slave)
 
@@ -327,10 +332,20 @@ def main() -> None:
         return median(found[name])
 
     rows = [
-        Row(f"{options.megabytes} MB to the client", one("flood"), "MB/s", one("flood pty"), "bare PTY", 30, at_least=True),
-        Row("  the same", one("flood"), "MB/s", one("flood ws"), "plain WebSocket"),
+        Row(
+            f"{options.megabytes} MB to the client",
+            one("flood"),
+            "MB/s",
+            one("flood pty"),
+            "bare PTY",
+            30,
+            at_least=True,
+        ),
+        Row(
+            f"{options.megabytes} MB, against a plain server", one("flood"), "MB/s", one("flood ws"), "plain WebSocket"
+        ),
         Row("echo p50", one("echo"), "ms", one("echo pty"), "bare PTY", 1.5),
-        Row("  the same", one("echo"), "ms", one("echo ws"), "plain WebSocket"),
+        Row("echo p50, against a plain server", one("echo"), "ms", one("echo ws"), "plain WebSocket"),
         Row("echo p99", one("echo p99"), "ms", one("echo pty p99"), "bare PTY"),
         Row("Ctrl-C in a flood to the prompt, p50", one("ctrl-c"), "ms", one("ctrl-c pty"), "bare PTY", 300),
     ]

@@ -29,7 +29,7 @@ from aetherd_mcp.http import McpHttp
 from aetherd_mcp.server import ToolServer
 from aetherd_mcp.sockets import Sockets
 from aetherd_runtimes.command import Command
-from tests.conftest import Running
+from house import Running
 
 MODES = ("legacy", "2026-07-28")
 WAYS = ("socket", "relay", "http")
@@ -45,6 +45,10 @@ class Lab:
     """Operations that do what a test of a face needs."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget what was."""
         self.begun, self.cancelled, self.go_on = anyio.Event(), anyio.Event(), anyio.Event()
         self.running = 0
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 import anyio
 import anyio.abc
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
@@ -36,6 +36,7 @@ from aetherd_mcp.toolsets import shown
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0  # progress to a caller that waits longer, so that its clock starts anew
+LISTS = 1000  # menus kept
 INSTRUCTIONS = (
     "aetherd hosts agents and gives them memory, messages, files, processes and a person to ask. "
     "Recall before you start, remember what others should know, look into your inbox between steps. "
@@ -74,7 +75,7 @@ class ToolServer:
     def __init__(self, house: House) -> None:
         self._house = house
         self._tools = {op.name: _tool(op) for op in house.registry}
-        self._lists: dict[tuple[frozenset[str], str, bool], types.ListToolsResult] = {}
+        self._lists: dict[tuple[frozenset[str], str, bool, str], HandlerResult] = {}  # by rights and version
         self._beats: set[Beat] = set()  # of the calls that run
         self.bus = InMemorySubscriptionBus()
         self.server: Server[Any] = _Server(
@@ -89,6 +90,7 @@ class ToolServer:
         )
         if isinstance(get_tracer_provider(), ProxyTracerProvider):  # nobody collects spans, so none are made
             self.server.middleware.clear()
+        self.server.middleware.append(self._keep_lists)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -112,29 +114,37 @@ class ToolServer:
     async def _list(
         self, ctx: ServerRequestContext[Any], params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        try:
-            call = await self.caller()
-        except AetherError as exc:
-            raise MCPError(types.INVALID_REQUEST, exc.message, exc.body()["error"]) from exc
-        return self.tools_for(call)
+        return self.tools_for(await self._asking())
 
     def tools_for(self, call: Call) -> types.ListToolsResult:
-        """Return the menu of a caller, in a fixed order; equal rights get the very same object."""
-        key = (call.scopes, call.toolset, call.agent is not None)
-        found = self._lists.get(key)
-        if found is None:
-            on_menu = shown(call.toolset)
-            found = types.ListToolsResult(
-                tools=[
-                    self._tools[op.name]
-                    for op in sorted(self._house.registry, key=lambda op: op.name)
-                    if on_menu(op) and call.has(op.scope) and not (op.access is Rule.PEOPLE and call.agent is not None)
-                ]
-            )
-            if len(self._lists) > 1000:
+        """Return the menu of a caller, in a fixed order."""
+        on_menu = shown(call.toolset)
+        return types.ListToolsResult(
+            tools=[
+                self._tools[op.name]
+                for op in sorted(self._house.registry, key=lambda op: op.name)
+                if on_menu(op) and call.has(op.scope) and not (op.access is Rule.PEOPLE and call.agent is not None)
+            ]
+        )
+
+    async def _keep_lists(self, ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        """Answer tools/list as it was written out before: the SDK's checks of a long list hold the loop for long."""
+        if ctx.method != "tools/list" or ctx.session.client_params is None:
+            return await call_next(ctx)
+        call = await self._asking()
+        key = (call.scopes, call.toolset, call.agent is not None, ctx.protocol_version)
+        if key not in self._lists:
+            if len(self._lists) >= LISTS:
                 self._lists.clear()
-            self._lists[key] = found
-        return found
+            self._lists[key] = await call_next(ctx)
+        return self._lists[key]
+
+    async def _asking(self) -> Call:
+        """Return who asks for something that is no tool call, whose refusal is an error of the protocol."""
+        try:
+            return await self.caller()
+        except AetherError as exc:
+            raise MCPError(types.INVALID_REQUEST, exc.message, exc.body()["error"]) from exc
 
     async def _call(self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams) -> types.CallToolResult:
         name = operation_name(params.name)
@@ -197,6 +207,8 @@ class Beat:
         self._sending = True
         try:
             await self.report(0, None, "still working")
+        except Exception:  # one client's broken connection is no concern of the task all calls share
+            logger.debug("a sign of life could not be sent", exc_info=True)
         finally:
             self._sending = False
 

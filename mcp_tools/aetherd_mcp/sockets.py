@@ -35,6 +35,7 @@ class Sockets:
     def __init__(self, house: House, tools: ToolServer, group: anyio.abc.TaskGroup) -> None:
         self._house, self._tools, self._group = house, tools, group
         self._scopes: dict[int, anyio.CancelScope] = {}
+        self._order = anyio.Lock()  # a door is opened, or shut, by one at a time
 
     async def serve(self, path: Path) -> None:
         """Open the daemon's own socket and every process's door."""
@@ -42,16 +43,18 @@ class Sockets:
         await self._house.doors.served_by(self._open, self._shut)
 
     async def _open(self, doorway: Doorway) -> None:
-        if doorway.pid not in self._scopes:
-            self._scopes[doorway.pid] = await self._listen(doorway.path, doorway.pid, doorway.uid, 0o660)
+        async with self._order:
+            if doorway.pid not in self._scopes and doorway.path.parent.exists():  # else it has ended meanwhile
+                self._scopes[doorway.pid] = await self._listen(doorway.path, doorway.pid, doorway.uid, 0o660)
 
     async def _shut(self, pid: int) -> None:
-        if (scope := self._scopes.pop(pid, None)) is not None:
-            scope.cancel()
-        place = self._house.settings.run_dir / "p" / str(pid)
-        with suppress(OSError):
-            (place / "s").unlink(missing_ok=True)
-            place.rmdir()
+        async with self._order:
+            if (scope := self._scopes.pop(pid, None)) is not None:
+                scope.cancel()
+            place = self._house.settings.run_dir / "p" / str(pid)
+            with suppress(OSError):
+                (place / "s").unlink(missing_ok=True)
+                place.rmdir()
 
     async def _listen(self, path: Path, door: int | None, uid: int | None, mode: int) -> anyio.CancelScope:
         """Bind under a temporary name and rename, so that there is never a moment without a socket."""

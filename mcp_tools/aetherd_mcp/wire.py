@@ -30,7 +30,6 @@ class Wire:
     """
 
     def __init__(self, stream: anyio.abc.SocketStream, received: bytes = b"") -> None:
-        self._stream = stream
         self._socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)
         self._writing = anyio.Lock(fast_acquire=True)
         self._unsent = memoryview(b"")
@@ -48,7 +47,7 @@ class Wire:
         try:
             while True:
                 while not self._lines:
-                    self._cut(await self._stream.receive(READ))
+                    self._cut(await self._received())
                 line = self._lines.popleft()
                 if isinstance(line, tuple):
                     id = _id(id_of_long(*line))
@@ -57,6 +56,20 @@ class Wire:
                     return message
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise anyio.EndOfStream from None
+
+    async def _received(self) -> bytes:
+        """Wait for bytes; not by the stream's own receive, which cries out in the log when cancelled as they come."""
+        while True:
+            await anyio.wait_readable(self._socket)
+            try:
+                found: bytes = self._socket.recv(READ)
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise anyio.BrokenResourceError from None
+            if not found:
+                raise anyio.EndOfStream
+            return found
 
     def _cut(self, received: bytes) -> None:
         *ends, rest = received.split(b"\n")

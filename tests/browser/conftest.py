@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 import aetherd.web.console
-from tests.browser.console_lab import ARGUMENTS, CHROMIUM, Console, window
+from tests.browser.console_lab import ARGUMENTS, CHROMIUM, Console, photograph, window
 from tests.e2e.daemon_lab import Daemon
 
 BUILT = aetherd.web.console.BUILT / "index.html"
@@ -31,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if why:
                 item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Photograph a failure while its windows are open."""
+    if call.when == "call" and call.excinfo is not None and Path(__file__).parent in item.path.parents:
+        photograph()
+    return (yield)
 
 
 # One per module, not per session: while Playwright's loop lives, no other test can run one.

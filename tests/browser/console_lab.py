@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, WebSocket, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, WebSocket, expect
 
 from tests.e2e.daemon_lab import Daemon
 from tests.model_api import ModelApi
@@ -37,7 +38,7 @@ class Console:
     def __init__(self, browser: Browser, daemon: Daemon, shots: Path, **options: Any) -> None:
         self.daemon, self.shots = daemon, shots
         self.context: BrowserContext = browser.new_context(
-            base_url=f"http://127.0.0.1:{daemon.port}", **{"viewport": DESKTOP, **options}
+            base_url=f"http://127.0.0.1:{daemon.port}", **{"viewport": DESKTOP, "color_scheme": "dark", **options}
         )
         self.context.set_default_timeout(20_000)
         self.page: Page = self.context.new_page()
@@ -194,20 +195,32 @@ def link(daemon: Daemon) -> str:
         connection.close()
 
 
+OPEN: list[Console] = []
+
+
 @contextmanager
 def window(browser: Browser, daemon: Daemon, shots: Path, **options: Any) -> Iterator[Console]:
-    """Open a window of its own; when the test fails there, a screenshot is kept."""
+    """Open a window of its own; at its end it must have had nothing to complain about."""
     console = Console(browser, daemon, shots, **options)
+    OPEN.append(console)
     try:
         yield console
         console.quiet()
     except BaseException:
-        shot = shots / f"{len(list(shots.glob('*.png')))}.png"
-        console.page.screenshot(path=shot)
-        print(f"screenshot: {shot}; the page said {console.complaints}")  # noqa: T201 - shown for a failure
+        photograph()
         raise
     finally:
+        OPEN.remove(console)
         console.context.close()
+
+
+def photograph() -> None:
+    """Keep what every open window shows, for whoever looks at a failure."""
+    for console in OPEN:
+        shot = console.shots / f"failed-{len(list(console.shots.glob('*.png')))}.png"
+        with contextlib.suppress(Error):
+            console.page.screenshot(path=shot)
+        print(f"{shot}: {console.page.url}; the page complained of {console.complaints}")  # noqa: T201
 
 
 def narrow(console: Console) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from aetherd.core.config import load
-from tests.conftest import run_house
+from house import run_house
 from tests.contract.world import World, build
 from tests.faces import runtimes, serve
 

@@ -384,9 +384,7 @@ def _sse(answer: http.client.HTTPResponse) -> Iterator[tuple[str, Event | None]]
             kind, data = "message", ""
 
 
-def until(
-    met: Callable[[], object], timeout: float, what: str, show: Callable[[], object] | None = None
-) -> float:
+def until(met: Callable[[], object], timeout: float, what: str, show: Callable[[], object] | None = None) -> float:
     """Look until it holds, with a deadline; returns how long it took."""
     begun = time.monotonic()
     while not met():

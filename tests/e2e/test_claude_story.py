@@ -80,7 +80,9 @@ def test_a_steered_message_arrives_in_the_same_turn(daemon: Daemon) -> None:
         claude = Claude(daemon, api)
         claude.approval()
         claude.send("mind the gap")
-        until(lambda: "sent" in [e["data"]["state"] for e in daemon.events(pid=claude.pid, types="agent.told")], 10, "it")
+        until(
+            lambda: "sent" in [e["data"]["state"] for e in daemon.events(pid=claude.pid, types="agent.told")], 10, "it"
+        )
         claude.decide("allow_once")
         assert claude.wait()["text"] == "I heard."
         assert len(api.requests) == 2
@@ -205,13 +207,14 @@ def test_a_goal_given_right_before_a_kill_is_told_once(daemon: Daemon, moment: s
 
 
 @real
-def test_twenty_agents_have_our_tools_in_their_first_request(daemon: Daemon) -> None:
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.nightly)])
+def test_every_agent_has_our_tools_in_its_first_request(daemon: Daemon, count: int) -> None:
     with model(default=says("Done.")) as api:
-        for _ in range(4):
+        for _ in range(count // 5):
             agents = [Claude(daemon, api) for _ in range(5)]
             for claude in agents:
                 assert claude.wait()["text"] == "Done."
                 daemon.call("process.kill", pid=claude.pid)
-        firsts = api.requests
-        assert len(firsts) == 20
-        assert all("mcp__aether__aether_memory_remember" in request.tools for request in firsts)
+        assert len(api.requests) == count
+        assert all("mcp__aether__aether_memory_remember" in request.tools for request in api.requests)

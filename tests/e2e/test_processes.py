@@ -1,4 +1,4 @@
-"""Trees are frozen and killed whole, limits hold, the queue drains by priority, states are true, secrets stay secret."""
+"""Trees are frozen and killed whole, limits hold, the queue drains, states are true, secrets stay secret."""
 
 from __future__ import annotations
 
@@ -189,14 +189,13 @@ def test_kills_at_every_moment_of_fifty_starts_leave_nothing_and_no_illegal_step
             pool.submit(_killed, daemon, pid)
             pool.submit(_killed, daemon, pid)
 
-    with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(8) as spawners:
-        with daemon.stream(watch=kill):
-            done = [spawners.submit(_spawned, daemon, n) for n in range(50)]
-            for one in done:
-                one.result()
-            until(lambda: len(pids) == 50, 30, "fifty spawns")
-            for pid in pids:
-                assert daemon.ended(pid)["outcome"] == "killed"
+    with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(8) as spawners, daemon.stream(watch=kill):
+        done = [spawners.submit(_spawned, daemon, n) for n in range(50)]
+        for one in done:
+            one.result()
+        until(lambda: len(pids) == 50, 30, "fifty spawns")
+        for pid in pids:
+            assert daemon.ended(pid)["outcome"] == "killed"
     events = [event for event in daemon.events() if event.get("pid") in pids]
     lawful(events)
     assert all(states([e for e in events if e["pid"] == pid])[-1] == "exited" for pid in pids)
@@ -209,15 +208,17 @@ def _spawned(daemon: Daemon, number: int) -> None:
             daemon.demo("wait message", name=f"raced-{number}")
         else:
             daemon.spawn("command", argv=["/bin/sleep", "1000"], name=f"raced-{number}")
-    except Refused as refused:  # killed before it was launched
-        assert refused.status in (409, 503), refused
+    except Refused as refused:
+        if refused.status not in (409, 503):  # killed before it was launched
+            raise
 
 
 def _killed(daemon: Daemon, pid: int) -> None:
     try:
         daemon.call("process.kill", pid=pid)
     except Refused as refused:
-        assert refused.status == 409, refused
+        if refused.status != 409:  # somebody else was first
+            raise
 
 
 def test_one_agent_run_and_killed_fifty_times_at_once_has_one_winner_each_time(daemon: Daemon) -> None:
@@ -227,7 +228,8 @@ def test_one_agent_run_and_killed_fifty_times_at_once_has_one_winner_each_time(d
         try:
             pid = daemon.spawn("command", argv=["/bin/sleep", "1000"], agent=agent)["pid"]
         except Refused as refused:
-            assert refused.status in (409, 503), refused
+            if refused.status not in (409, 503):
+                raise
         else:
             _killed(daemon, pid)
 

@@ -1,17 +1,49 @@
-"""The `faces` fixture: a house with the runtime `command`, served on every face."""
+"""The `faces` fixture: a house with the runtime `command`, served on every face; one house per module of tests."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from aetherd.core.config import Settings
-from tests.conftest import run_house
+from aetherd.core.config import load
+from house import run_house
 from tests.faces import Faces, runtimes, serve
 
 
-@pytest.fixture
-async def faces(settings: Settings, anyio_backend: str) -> AsyncIterator[Faces]:
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def served(places: pytest.TempPathFactory) -> AsyncIterator[Faces]:
+    """Serve a new house."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
+                patch.delenv(name)
+        settings = load(home=places.mktemp("faces") / "aether", port=0, approval_wait_s=0.05)
     async with run_house(settings, runtimes()) as running, serve(running) as faces:
+        yield faces
+
+
+@pytest.fixture(scope="module")
+async def shared(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faces]:
+    async with served(tmp_path_factory) as faces:
+        yield faces
+
+
+@pytest.fixture
+def faces(shared: Faces) -> Faces:
+    shared.lab.renew()
+    return shared
+
+
+@pytest.fixture
+async def mortal(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faces]:
+    """A house of its own, for a test that ends it."""
+    async with served(tmp_path_factory) as faces:
         yield faces

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
 
+from aetherd.web.server import bind_tcp
 from tests.faces import ENVELOPE, Faces, request
 
 pytestmark = pytest.mark.anyio
@@ -132,3 +134,9 @@ async def test_a_bad_body_is_a_client_error(faces: Faces, body: bytes) -> None:
         answer = await client.post("/mcp", content=body)
         assert 400 <= answer.status_code < 500
         assert (await client.post("/mcp", json=HELLO)).status_code == 200
+
+
+async def test_answers_are_not_held_back_for_an_acknowledgement() -> None:
+    """asyncio turns Nagle's algorithm off only for sockets that name their protocol."""
+    with bind_tcp("127.0.0.1", 0) as sock:
+        assert sock.proto == socket.IPPROTO_TCP

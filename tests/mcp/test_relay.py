@@ -21,6 +21,7 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp import Client, StdioServerParameters
 from mcp.server import NotificationOptions, Server, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
@@ -28,7 +29,6 @@ from mcp.shared.message import SessionMessage
 from mcp.shared.subscriptions import ToolsListChanged
 
 from aetherd_mcp import relay as relay_module
-from mcp import Client, StdioServerParameters
 
 RELAY = Path(relay_module.__file__)
 TOKEN = "a-secret-token"
@@ -264,9 +264,7 @@ def test_ids_are_equal_however_they_are_escaped() -> None:
 # --- copying ---
 
 
-def test_the_first_line_is_the_token_and_then_messages_pass_both_ways(
-    daemon: FakeDaemon, relay: RelayProcess
-) -> None:
+def test_the_first_line_is_the_token_and_then_messages_pass_both_ways(daemon: FakeDaemon, relay: RelayProcess) -> None:
     relay.send(request(1, name="echo"))
     connection = daemon.accept()
     assert connection.token == TOKEN
@@ -283,9 +281,7 @@ def test_bytes_arrive_as_they_were_sent(daemon: FakeDaemon, relay: RelayProcess)
     assert daemon.accept().lines.readline() == line
 
 
-def test_a_line_may_come_in_single_bytes_and_many_lines_at_once(
-    daemon: FakeDaemon, relay: RelayProcess
-) -> None:
+def test_a_line_may_come_in_single_bytes_and_many_lines_at_once(daemon: FakeDaemon, relay: RelayProcess) -> None:
     connection = daemon.accept()
     for byte in json.dumps(request(1)).encode() + b"\n":
         relay.send(bytes([byte]))
@@ -317,9 +313,7 @@ def test_a_malformed_line_is_answered_here_and_the_next_one_passes(
 
 
 @pytest.mark.parametrize("where", ["first", "last"])
-def test_a_line_over_the_limit_is_answered_and_not_held(
-    daemon: FakeDaemon, relay: RelayProcess, where: str
-) -> None:
+def test_a_line_over_the_limit_is_answered_and_not_held(daemon: FakeDaemon, relay: RelayProcess, where: str) -> None:
     connection = daemon.accept()
     relay.send(b'{"id":"big",' if where == "first" else b"{")
     relay.send(b'"method":"tools/call","params":{"id":1,"text":"')
@@ -384,9 +378,7 @@ def test_a_daemon_that_does_not_read_stops_the_client(daemon: FakeDaemon) -> Non
 # --- the daemon goes and comes back ---
 
 
-def test_calls_in_flight_are_answered_at_once_when_the_daemon_dies(
-    daemon: FakeDaemon, relay: RelayProcess
-) -> None:
+def test_calls_in_flight_are_answered_at_once_when_the_daemon_dies(daemon: FakeDaemon, relay: RelayProcess) -> None:
     relay.send(request(1))
     relay.send(request("two"))
     connection = daemon.accept()
@@ -438,9 +430,7 @@ def test_a_waiting_request_that_is_cancelled_is_never_sent(daemon: FakeDaemon, r
     assert daemon.accept().receive()["id"] == 2
 
 
-def test_a_cancelled_call_gets_no_answer_when_the_daemon_dies(
-    daemon: FakeDaemon, relay: RelayProcess
-) -> None:
+def test_a_cancelled_call_gets_no_answer_when_the_daemon_dies(daemon: FakeDaemon, relay: RelayProcess) -> None:
     relay.send(request(1))
     relay.send(request(2))
     connection = daemon.accept()
@@ -451,9 +441,7 @@ def test_a_cancelled_call_gets_no_answer_when_the_daemon_dies(
     assert relay.receive()["id"] == 2
 
 
-def test_the_2025_handshake_is_repeated_and_its_answer_swallowed(
-    daemon: FakeDaemon, relay: RelayProcess
-) -> None:
+def test_the_2025_handshake_is_repeated_and_its_answer_swallowed(daemon: FakeDaemon, relay: RelayProcess) -> None:
     connection = daemon.accept()
     shake_hands(relay, connection)
     relay.send(request(7))
@@ -475,9 +463,7 @@ def test_the_2025_handshake_is_repeated_and_its_answer_swallowed(
     assert relay.receive()["id"] == 8
 
 
-def test_an_initialize_that_was_lost_is_asked_again_under_its_own_id(
-    daemon: FakeDaemon, relay: RelayProcess
-) -> None:
+def test_an_initialize_that_was_lost_is_asked_again_under_its_own_id(daemon: FakeDaemon, relay: RelayProcess) -> None:
     relay.send(INITIALIZE)
     daemon.accept().receive()
     daemon.stop()
@@ -526,9 +512,7 @@ def test_a_2026_subscription_is_reopened_and_the_client_told_to_look_again(
 
 
 @pytest.mark.parametrize("end", ["client", "daemon"])
-def test_a_subscription_that_has_ended_is_not_reopened(
-    daemon: FakeDaemon, relay: RelayProcess, end: str
-) -> None:
+def test_a_subscription_that_has_ended_is_not_reopened(daemon: FakeDaemon, relay: RelayProcess, end: str) -> None:
     relay.send(request("listen-0", "subscriptions/listen", notifications={}))
     connection = daemon.accept()
     connection.receive()
@@ -747,9 +731,7 @@ class SdkDaemon:
 
         async def write() -> None:
             async for message in from_server:
-                await stream.send(
-                    message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-                )
+                await stream.send(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
 
         async with stream, from_server, server_reads, server_writes, anyio.create_task_group() as tasks:
             assert await lines.receive_until(b"\n", 100) == TOKEN.encode()

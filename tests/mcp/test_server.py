@@ -212,10 +212,29 @@ async def test_a_revoked_token_stops_at_its_next_call(faces: Faces, way: str, mo
                 await client.session.list_tools()
 
 
-async def test_equal_rights_share_one_list(faces: Faces) -> None:
-    first, second = await faces.token("*:read"), await faces.token("*:read")
-    calls = [await faces.house.authenticate(token, "mcp") for token in (first, second)]
-    assert faces.tools.tools_for(calls[0]) is faces.tools.tools_for(calls[1])
+@every_mode
+async def test_equal_rights_share_one_list_and_others_get_their_own(
+    faces: Faces, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    tools_for = faces.tools.tools_for
+    faces.tools._lists.clear()
+    monkeypatch.setattr(faces.tools, "tools_for", lambda call: made.append(call) or tools_for(call))
+    tokens = [await faces.token(*scopes) for scopes in (("*:read",), ("*:read",), ("memory:read",))]
+    lists = []
+    for token in tokens:
+        async with faces.client("socket", mode, token) as client:
+            lists.append([await client.session.list_tools() for _ in range(2)])
+    assert lists[0] == lists[1]
+    assert lists[0][0] == lists[0][1]
+    assert len(lists[2][0].tools) == 3
+    assert len(made) == 2
+
+
+async def test_before_the_handshake_there_is_no_list(faces: Faces) -> None:
+    async with faces.raw() as raw:
+        await faces.running.invoke("system.status")
+        assert "error" in await raw.ask(1, "tools/list")
 
 
 async def test_the_same_input_gives_text_and_structure_alike(faces: Faces) -> None:
@@ -228,16 +247,22 @@ async def test_the_same_input_gives_text_and_structure_alike(faces: Faces) -> No
     assert "from" in inbox.structured_content["messages"][0]
 
 
-def test_progress_goes_up_whatever_a_handler_says() -> None:
+async def test_a_sign_of_life_that_cannot_be_sent_harms_nobody() -> None:
+    async def send(done: float, total: float | None, text: str | None) -> None:
+        raise anyio.BrokenResourceError
+
+    beat = server_module.Beat(send, 0.0)
+    await beat.beat()
+    assert beat.due(server_module.HEARTBEAT_S)
+
+
+async def test_progress_goes_up_whatever_a_handler_says() -> None:
     sent: list[float] = []
 
     async def send(done: float, total: float | None, text: str | None) -> None:
         sent.append(done)
 
-    async def run() -> None:
-        beat = server_module.Beat(send, 0.0)
-        for done in (0, 0, 5, 3, 10):
-            await beat.report(done, None, None)
-
-    anyio.run(run)
+    beat = server_module.Beat(send, 0.0)
+    for done in (0, 0, 5, 3, 10):
+        await beat.report(done, None, None)
     assert sent == [1, 2, 5, 6, 10]

@@ -7,6 +7,7 @@ import os
 import socket as sockets
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ async def test_the_sockets_are_closed_to_others(faces: Faces) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another uid to come as")
 async def test_another_uid_is_refused_even_with_the_right_token(faces: Faces) -> None:
-    place = Path("/tmp") / f"aether-door-{os.getpid()}"
+    place = Path(tempfile.gettempdir()) / f"aether-door-{os.getpid()}"
     _, path, secret = await door(faces, uid=12_345)
     path.rename(place)
     place.chmod(0o666)
@@ -305,19 +306,19 @@ async def test_one_connection_more_than_allowed_is_closed_at_once(
         assert (await one.ask(1, "ping"))["result"] == {}
 
 
-async def test_the_end_of_the_daemon_closes_connections_without_a_word(faces: Faces) -> None:
+async def test_the_end_of_the_daemon_closes_connections_without_a_word(mortal: Faces) -> None:
     """The relay answers what is lost and opens subscriptions anew; an answer from us would end them for good."""
-    async with faces.raw() as modern, faces.raw() as legacy:
+    async with mortal.raw() as modern, mortal.raw() as legacy:
         await modern.send(
             request("listen", "subscriptions/listen", notifications={"toolsListChanged": True}, _meta=ENVELOPE)
         )
         assert (await modern.line())["method"] == "notifications/subscriptions/acknowledged"
         await modern.send(request(2, "tools/call", name="aether_lab_wait", arguments={}, _meta=ENVELOPE))
-        await faces.lab.begun.wait()
+        await mortal.lab.begun.wait()
         await legacy.greet()
         await legacy.send(request(3, "tools/call", name="aether_lab_wait"))
         assert (await legacy.ask(4, "ping"))["result"] == {}
-        faces.sockets.cancel()
+        mortal.sockets.cancel()
         assert await modern.ended() == b""
         assert await legacy.ended() == b""
-    assert faces.lab.running == 0
+    assert mortal.lab.running == 0

@@ -10,7 +10,7 @@ import pytest
 from aetherd_mcp import toolsets
 from aetherd_mcp.names import LONGEST, operation_name, tool_name
 from aetherd_mcp.server import ToolServer
-from tests.conftest import Running
+from house import Running
 
 pytestmark = pytest.mark.anyio
 

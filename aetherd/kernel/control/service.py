@@ -6,6 +6,7 @@ daemon killed in any step goes on with it, or rolls it back. This room keeps who
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,13 +18,15 @@ from sqlmodel import select
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.context import Origin, origin
-from aetherd.core.errors import Conflict, Forbidden, Invalid
+from aetherd.core.errors import AetherError, Conflict, Forbidden, Invalid
 from aetherd.kernel.control.events import ControlAcquired, ControlReleased, ControlRequested, ControlStepped
 from aetherd.kernel.control.models import Acquire, ControlRef, Lease, Release, RequestHuman
 from aetherd.kernel.control.ports import Processes
 from aetherd.kernel.control.tables import LeaseRow
 from aetherd.operations.operation import Call, Effect, Rule, Subject, operation
 from aetherd.store import Store, Tx
+
+logger = logging.getLogger(__name__)
 
 SWEEP_S = 5.0
 ONE = Subject("process", "pid")
@@ -259,7 +262,10 @@ class ControlService:
                 seen = self._seen.setdefault(pid, now)
                 if now - seen > self._settings.control_ttl_s:
                     origin.set(Origin("system", None, row.user, row.org))
-                    await self._release(pid, "aetherd", None, "the lease expired: its holder was not seen")
+                    try:
+                        await self._release(pid, "aetherd", None, "the lease expired: its holder was not seen")
+                    except AetherError as exc:  # paused, say: the next sweep tries again
+                        logger.debug("process %d is not handed back: %s", pid, exc.message)
 
     def _expires(self, pid: int, row: LeaseRow) -> str | None:
         """Return when the lease ends unless its holder is seen again."""

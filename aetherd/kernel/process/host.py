@@ -13,6 +13,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,12 @@ class Host:
             os.chown(place, 0, uid)
             os.chmod(place, 0o750)
         return place / "s"
+
+    def drop_door(self, pid: int) -> None:
+        """Remove the directory of a process that has ended, also while nobody served its door."""
+        with suppress(OSError):
+            (self.door(pid) / "s").unlink(missing_ok=True)
+            self.door(pid).rmdir()
 
     async def start_shim(
         self,

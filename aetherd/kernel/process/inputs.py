@@ -84,6 +84,8 @@ class Sender:
 
     async def _settle(self, shim: Shim, inc: IncarnationRow) -> None:
         """After a crash: what the shim has taken was sent; what it has not is sent again under its number."""
+        if inc.frame == 0 and shim.hello.last_input == 0:
+            return  # fresh: nothing of it was ever sent
 
         def work(tx: Tx) -> None:
             row = self._w.record.row(tx, self._s.pid)

@@ -286,7 +286,14 @@ class ProcessService:
         row = await self._living(input.pid)
         if row.state == State.PAUSED:
             return await self._get(input.pid)
-        await self._store.write(lambda tx: self._to(tx, input.pid, State.PAUSED, f"paused by {call.actor}"))
+
+        def work(tx: Tx) -> None:
+            found = self._record.row(tx, input.pid)
+            if found.step not in (None, "tui"):  # what comes next would be started into the ice
+                raise Conflict(f"process {input.pid} is being handed over; try again in a moment", pid=input.pid)
+            self._record.state(tx, found, State.PAUSED, source="user", reason=f"paused by {call.actor}")
+
+        await self._store.write(work)
         identity = self._w.host.identity(f"p{input.pid}", None)
         await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
         self._roster.poke(input.pid)

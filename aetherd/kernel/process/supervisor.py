@@ -417,7 +417,8 @@ class Supervisor:
             resting = row.started_at is not None and not row.turn and row.outcome != "running"
             with anyio.move_on_after(idle if resting else None) as scope:
                 await changed.wait()
-            if scope.cancelled_caught and self.row.want == inc.mode and not self.row.turn:
+            ready = self.row.want == inc.mode and self.row.state == State.RUNNING and not self.row.turn
+            if scope.cancelled_caught and ready:
                 await self.sender.close(shim, inc, decoder)
                 await anyio.sleep(DRAIN_S)
                 await self._signal_main(signal.SIGTERM)

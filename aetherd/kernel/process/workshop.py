@@ -146,6 +146,7 @@ class Workshop:
         """Shut the door and forget the secrets of a process that has ended."""
         assert row.pid is not None
         await self.doors.close(row.pid)
+        self.host.drop_door(row.pid)
         self.vault.drop(row.secret)
         if self.on_closed is not None:
             await self.on_closed(row)

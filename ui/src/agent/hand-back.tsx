@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { client } from "../generated/client";
 import type { Process } from "../model/names";
-import { Button } from "../parts/button";
+import { Button, MOD } from "../parts/button";
 import { Modal } from "../parts/modal";
 import { putLease } from "../state/fleet";
 import { go } from "../state/route";
@@ -45,7 +45,7 @@ export function HandBack({ process, onClose }: { process: Process; onClose: () =
           <Button look="quiet" onClick={onClose}>
             Keep control
           </Button>
-          <Button type="submit" look="hold" data-testid="handback-confirm" disabled={busy} hotkey="⌘↵">
+          <Button type="submit" look="hold" data-testid="handback-confirm" disabled={busy} hotkey={`${MOD}↵`}>
             {busy ? "Handing back" : note.trim() ? "Hand back with this note" : "Hand back without a note"}
           </Button>
         </div>

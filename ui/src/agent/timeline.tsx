@@ -18,6 +18,11 @@ const SHOWS: { value: Show; label: string }[] = [
 
 const NONE: Entry[] = [];
 
+/** How many events are loaded, from which to which: what tests compare with the log. */
+function span(events: readonly { id: number }[] = []): string {
+  return `${events.length}:${events[0]?.id ?? 0}-${events.at(-1)?.id ?? 0}`;
+}
+
 /** What the agent thought, said and did, oldest first, live at the end. */
 export function Timeline({ pid }: { pid: number }) {
   const loaded = useTimelines((state) => state.byPid[pid]);
@@ -73,7 +78,7 @@ export function Timeline({ pid }: { pid: number }) {
           </label>
         </div>
       </div>
-      <div ref={view.box} data-testid="timeline" onScroll={view.scrolled} className="min-h-0 flex-1 overflow-y-auto px-4 [overflow-anchor:none] md:px-6">
+      <div ref={view.box} data-testid="timeline" data-events={span(loaded?.events)} onScroll={view.scrolled} className="min-h-0 flex-1 overflow-y-auto px-4 [overflow-anchor:none] md:px-6">
         <div className="mx-auto max-w-4xl pb-6">
           {loaded?.state === "failed" && (
             <p className="py-8 text-center text-sm text-dim">

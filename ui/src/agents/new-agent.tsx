@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "react";
 import { client } from "../generated/client";
 import type { SpawnInput } from "../model/names";
 import { type Runtime, type Tier, tiersOf } from "../model/doctor";
-import { Button } from "../parts/button";
+import { Button, MOD } from "../parts/button";
 import { Modal } from "../parts/modal";
 import { putProcess } from "../state/fleet";
 import { useDialogs } from "../state/dialogs";
@@ -164,7 +164,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
           <Button look="quiet" onClick={onClose}>
             Cancel
           </Button>
-          <Button type="submit" look="primary" data-testid="spawn-submit" disabled={!ready || busy || runtime?.available === false} hotkey="⌘↵">
+          <Button type="submit" look="primary" data-testid="spawn-submit" disabled={!ready || busy || runtime?.available === false} hotkey={`${MOD}↵`}>
             {busy ? "Starting" : "Start agent"}
           </Button>
         </footer>

@@ -35,7 +35,7 @@ export const AgentRow = memo(function AgentRow({ process, condition, current, fr
       }}
       className={`group grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-3 last:border-0 hover:bg-raised/60 md:grid-cols-[11rem_minmax(0,1fr)_auto] ${current ? "bg-raised shadow-[inset_2px_0_0_var(--wait)]" : ""}`}
     >
-      <div data-testid={`state-${pid}`} className="flex items-center gap-2.5 md:items-start md:self-start md:pt-px">
+      <div data-testid={`state-${pid}`} data-condition={condition} className="flex items-center gap-2.5 md:items-start md:self-start md:pt-px">
         <span className="md:mt-0.5">
           <Glyph condition={condition} />
         </span>

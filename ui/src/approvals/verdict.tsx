@@ -25,14 +25,14 @@ export function Verdict({ approval }: { approval: Approval }) {
       <span className={`inline-flex items-center gap-1.5 self-center font-medium ${tone}`}>
         <Icon size={14} /> {word}
       </span>
-      {decision && HOW[decision] && <span>{HOW[decision]}</span>}
-      {decided_by && <span>by {actorName(decided_by)}</span>}
-      {decided_at && <time title={decided_at}>at {clock(decided_at)}</time>}
+      {decision && HOW[decision] && !rule && <span>{HOW[decision]}</span>}
       {rule && (
         <span>
-          rule <code className="rounded bg-raised px-1 font-mono text-2xs">{rule}</code>
+          by the rule <code className="rounded bg-raised px-1 font-mono text-2xs">{rule}</code>
         </span>
       )}
+      {decided_by && <span>{rule ? "of" : "by"} {actorName(decided_by)}</span>}
+      {decided_at && <time title={decided_at}>at {clock(decided_at)}</time>}
       {reason && <span className="basis-full text-ink">“{reason}”</span>}
     </footer>
   );

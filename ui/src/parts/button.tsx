@@ -35,6 +35,9 @@ export function Button({ look = "plain", small, icon, hotkey, children, classNam
   );
 }
 
+/** The key that makes a command of another. */
+export const MOD = /mac|iphone|ipad/i.test(navigator.platform) ? "⌘" : "Ctrl ";
+
 export function Key({ children }: { children: ReactNode }) {
   return (
     <kbd className="hidden min-w-4.5 rounded border border-current/25 px-1 text-center text-2xs leading-4 font-normal opacity-70 md:inline-block">

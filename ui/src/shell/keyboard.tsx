@@ -1,8 +1,8 @@
-import { Key } from "../parts/button";
+import { Key, MOD } from "../parts/button";
 import { Modal } from "../parts/modal";
 
 const KEYS: [string, string[], string][] = [
-  ["Anywhere", ["⌘K", "/"], "find an agent, run a command"],
+  ["Anywhere", [`${MOD}K`, "/"], "find an agent, run a command"],
   ["", ["N"], "new agent"],
   ["", ["G", "H"], "agents (home)"],
   ["", ["G", "I"], "inbox"],

@@ -1,10 +1,11 @@
 import { Bot, Inbox, Keyboard, MessagesSquare, Search, Server } from "lucide-react";
 import type { ReactNode } from "react";
-import { Key } from "../parts/button";
+import { Key, MOD } from "../parts/button";
 import { useDialogs } from "../state/dialogs";
 import { useFleet } from "../state/fleet";
 import { type Route, go } from "../state/route";
 import { ConnectionState } from "./connection";
+import { FleetList } from "./fleet-list";
 import { Mark } from "./mark";
 import { NoticeSwitch, Small, ThemeSwitch } from "./switches";
 
@@ -30,9 +31,10 @@ export function Rail({ route, pending }: { route: Route; pending: number }) {
       <Place icon={<Inbox size={18} />} label="Inbox" path="/inbox" here={route.page === "inbox"} badge={pending} />
       <Place icon={<MessagesSquare size={18} />} label="Messages" path="/messages" here={route.page === "messages"} badge={unread} calm />
       <Place icon={<Server size={18} />} label="System" path="/system" here={route.page === "system"} alarm={warned > 0} />
+      <FleetList pid={route.pid} />
       <div className="hidden flex-1 md:block" />
-      <div className="hidden flex-col gap-1 md:flex">
-        <Small icon={<Search size={16} />} label="Find" onClick={() => show("palette")} hint={<Key>⌘K</Key>} />
+      <div className="hidden flex-col gap-1 pt-3 md:flex">
+        <Small icon={<Search size={16} />} label="Find" onClick={() => show("palette")} hint={<Key>{MOD}K</Key>} />
         <Small icon={<Keyboard size={16} />} label="Keyboard" onClick={() => show("keyboard")} hint={<Key>?</Key>} />
         <NoticeSwitch />
         <ThemeSwitch />

@@ -1,11 +1,18 @@
 import { CircleAlert, CircleCheck, X } from "lucide-react";
+import { useEffect, useRef } from "react";
 import { useToasts } from "../state/toasts";
 
 /** What failed, and how to mend it. */
 export function ToastStack() {
   const { list, dismiss } = useToasts();
+  const stack = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // A dialog lies over everything but what was shown after it.
+    stack.current?.hidePopover();
+    if (list.length) stack.current?.showPopover();
+  }, [list]);
   return (
-    <div aria-live="polite" className="pointer-events-none fixed right-3 bottom-20 z-50 flex w-[min(26rem,calc(100vw-1.5rem))] flex-col gap-2 md:right-5 md:bottom-5">
+    <div ref={stack} popover="manual" aria-live="polite" className="pointer-events-none fixed inset-auto m-0 overflow-visible border-0 bg-transparent p-0 text-ink right-3 bottom-20 z-50 flex w-[min(26rem,calc(100vw-1.5rem))] flex-col gap-2 not-open:hidden md:right-5 md:bottom-5">
       {list.map((toast) => (
         <div key={toast.id} data-testid="toast" className="rise pointer-events-auto flex items-start gap-3 rounded-xl border border-edge bg-panel px-4 py-3 shadow-2xl">
           {toast.tone === "fail" ? <CircleAlert size={17} className="mt-0.5 shrink-0 text-fail" /> : <CircleCheck size={17} className={`mt-0.5 shrink-0 ${toast.tone === "need" ? "text-need" : "text-work"}`} />}

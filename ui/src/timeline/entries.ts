@@ -29,7 +29,7 @@ export type Entry =
     })
   | (Base & { kind: "approval"; approval: string; title: string; tool: string | null })
   | (Base & { kind: "turn"; outcome: string; text: string; error: string | null })
-  | (Base & { kind: "control"; step: "acquired" | "released" | "requested"; by: string; note: string | null })
+  | (Base & { kind: "control"; step: "acquired" | "released" | "requested"; by: string; note: string | null; told?: boolean })
   | (Base & { kind: "limit"; error: string | null; resetsAt: string | null })
   | (Base & { kind: "trouble"; text: string })
   | (Base & { kind: "state"; text: string; detail: string | null; tone: string; minor: boolean })

@@ -131,7 +131,7 @@ function Told({ entry }: { entry: Extract<Entry, { kind: "told" }> }) {
           <Markdown text={entry.text} />
         </div>
         <p className={`mt-1 text-right text-2xs ${entry.state === "failed" ? "text-fail" : "text-faint"}`}>
-          {entry.by === me ? "you" : person ? actorName(entry.by) : entry.by} · {clock(entry.at)}
+          {entry.by === me ? "you" : person ? actorName(entry.by) : entry.by === "terminal" ? "typed in its terminal" : entry.by} · {clock(entry.at)}
           {delivery && ` · ${delivery}`}
         </p>
       </div>
@@ -178,7 +178,11 @@ function Control({ entry }: { entry: Extract<Entry, { kind: "control" }> }) {
   return (
     <Notice icon={entry.step === "acquired" ? <Hand size={15} className="text-hold" /> : <Undo2 size={15} className="text-hold" />} className="border-hold/40 bg-hold/10">
       <span className="font-medium">{entry.step === "acquired" ? `${who} took control` : `${who} handed back`}</span>
-      <span className="text-xs text-faint tabular"> · {clock(entry.at)}</span>
+      <span className="text-xs text-faint tabular">
+        {" "}
+        · {clock(entry.at)}
+        {entry.told && " · the agent was told"}
+      </span>
       {entry.note && <p className="mt-1 whitespace-pre-wrap">{entry.note}</p>}
     </Notice>
   );

@@ -8,10 +8,12 @@ export interface Story {
   inputs: Map<string, number>;
   approvals: Set<string>;
   lastText: string;
+  /** place of a hand-back whose terminal is not read yet: what was done in it comes afterwards, and belongs before */
+  handed: number;
 }
 
 export function newStory(): Story {
-  return { entries: [], tools: new Map(), inputs: new Map(), approvals: new Set(), lastText: "" };
+  return { entries: [], tools: new Map(), inputs: new Map(), approvals: new Set(), lastText: "", handed: -1 };
 }
 
 /** Take events in; the story given must not be used afterwards. */
@@ -22,18 +24,29 @@ export function fold(story: Story, events: readonly AnyEvent[]): Story {
 }
 
 const MINOR_PHASES = new Set(["booting", "thinking", "executing", "observing", "waiting_approval", "idle", "controlled"]);
+const DONE_IN_TERMINAL = new Set<Entry["kind"]>(["told", "thought", "text", "tool"]);
 const UNSHOWN = new Set(["agent.usage", "process.spawned", "control.stepped", "approval.decided", "process.priority_changed"]);
 
 function add(story: Story, event: AnyEvent): void {
   const { id, at } = event;
   const base = { key: `e${id}`, id, at };
-  const push = (entry: Entry): number => story.entries.push(entry) - 1;
+  const push = (entry: Entry): number => {
+    if (story.handed >= 0 && DONE_IN_TERMINAL.has(entry.kind)) return insert(story, story.handed++, entry);
+    return story.entries.push(entry) - 1;
+  };
   switch (event.type) {
     case "agent.told": {
       const known = event.data.input ? story.inputs.get(event.data.input) : undefined;
       const told = known === undefined ? undefined : story.entries[known];
       if (told?.kind === "told") {
         story.entries[known!] = { ...told, state: event.data.state };
+        return;
+      }
+      if (told?.kind === "control") return;
+      const back = story.handed < 0 ? undefined : story.entries[story.handed];
+      if (event.data.input && back?.kind === "control" && back.note && event.data.text.includes(back.note)) {
+        story.entries[story.handed] = { ...back, told: true };
+        story.inputs.set(event.data.input, story.handed);
         return;
       }
       const place = push({ ...base, kind: "told", text: event.data.text, by: event.data.by, state: event.data.state });
@@ -108,7 +121,7 @@ function add(story: Story, event: AnyEvent): void {
       push({ ...base, kind: "control", step: "acquired", by: event.data.holder, note: event.data.reason });
       return;
     case "control.released":
-      push({ ...base, kind: "control", step: "released", by: event.data.holder, note: event.data.note });
+      story.handed = push({ ...base, kind: "control", step: "released", by: event.data.holder, note: event.data.note });
       return;
     case "control.requested":
       push({ ...base, kind: "control", step: "requested", by: "agent", note: event.data.reason });
@@ -135,6 +148,7 @@ function addState(story: Story, event: AnyEvent, base: { key: string; id: number
       return state(to_phase.replaceAll("_", " "), detail, "calm", MINOR_PHASES.has(to_phase) || !reason);
     }
     case "process.started":
+      story.handed = -1;
       return state(
         `started ${event.data.mode === "tui" ? "its own terminal" : "headless"}`,
         `os pid ${event.data.os_pid}, incarnation ${event.data.incarnation}`,
@@ -155,6 +169,14 @@ function addState(story: Story, event: AnyEvent, base: { key: string; id: number
       if (!UNSHOWN.has(event.type))
         story.entries.push({ ...base, kind: "other", type: event.type, data: { ...event.data } });
   }
+}
+
+/** Put an entry in the middle; what lies behind it moves. */
+function insert(story: Story, place: number, entry: Entry): number {
+  story.entries.splice(place, 0, entry);
+  for (const places of [story.tools, story.inputs])
+    for (const [key, at] of places) if (at >= place) places.set(key, at + 1);
+  return place;
 }
 
 function reindex(story: Story): void {
