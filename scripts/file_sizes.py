@@ -6,6 +6,7 @@ from pathlib import Path
 
 LIMIT, LARGE = 600, 400
 REASONS = {
+    "aetherd/store/migrations/versions/0001_first.py": "generated: the tables of the first rooms",
     "aetherd/kernel/approval/service.py": "questions, answers, stored calls and rules are one state machine",
     "aetherd/kernel/process/service.py": "the operations of the process room, one after another",
     "aetherd/kernel/process/supervisor.py": "one state machine: launch, attend, hand over, end",

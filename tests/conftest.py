@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from house import Running, run_house, seed_database
 
 from aetherd.core.config import Settings, load
+from house import Running, run_house, seed_database
 
 
 @pytest.fixture

@@ -452,9 +452,7 @@ def _blocks(step: dict[str, Any]) -> list[dict[str, Any]]:
         if "tool_use" in block:
             call = block["tool_use"]
             made = call.get("id") or f"toolu_{uuid.uuid4().hex[:20]}"
-            blocks.append(
-                {"type": "tool_use", "id": made, "name": call["name"], "input": call.get("input", {})}
-            )
+            blocks.append({"type": "tool_use", "id": made, "name": call["name"], "input": call.get("input", {})})
         elif "thinking" in block:
             blocks.append({"type": "thinking", "thinking": block["thinking"], "signature": "c2NyaXB0ZWQ="})
         else:

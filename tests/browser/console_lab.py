@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, WebSocket, expect
 
 from tests.e2e.daemon_lab import Daemon
@@ -48,6 +47,7 @@ class Console:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         self.page.on("websocket", self._socket)
+        self.page.on("domcontentloaded", lambda _: self.events.clear())  # another page
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -227,5 +227,3 @@ def narrow(console: Console) -> None:
     """Assert that nothing makes the page scroll sideways."""
     wide: list[int] = console.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1], wide
-
-

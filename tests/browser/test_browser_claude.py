@@ -58,7 +58,9 @@ def test_a_question_is_denied_with_a_reason_that_the_model_reads(console: Consol
         verdicts = console.at("verdict")
         for _ in range(2):  # as it happened, and after a reload
             expect(verdicts).to_have_count(2)
-            expect(verdicts.first).to_contain_text(re.compile(r"Denied.*by owner.*at \d\d:.*Name it wanted.txt, please"))
+            expect(verdicts.first).to_contain_text(
+                re.compile(r"Denied.*by owner.*at \d\d:.*Name it wanted.txt, please")
+            )
             expect(verdicts.last).to_contain_text(re.compile(r"Allowed.*once.*by owner.*at \d\d:"))
             console.page.reload()
         with pytest.raises(FileNotFoundError):

@@ -80,4 +80,6 @@ def test_a_page_with_nothing_on_it_says_what_will_be_there(console: Console, pat
     console.page.goto(path)
     console.live()
     main = console.page.locator("main")
-    expect(main).to_contain_text({"/": "No agents yet", "/inbox": "No questions", "/messages": "Nobody wrote"}.get(path, "aetherd"))
+    expect(main).to_contain_text(
+        {"/": "No agents yet", "/inbox": "No questions", "/messages": "Nobody wrote"}.get(path, "aetherd")
+    )

@@ -19,9 +19,12 @@ def nothing_ran(console: Console) -> None:
     page = console.page
     assert page.evaluate("window.stolen") is None
     assert page.locator("main img, main iframe, main object, main script").count() == 0
-    assert page.locator("main a").evaluate_all(
-        "all => all.map(a => a.protocol).filter(p => p !== 'http:' && p !== 'https:')"
-    ) == []
+    assert (
+        page.locator("main a").evaluate_all(
+            "all => all.map(a => a.protocol).filter(p => p !== 'http:' && p !== 'https:')"
+        )
+        == []
+    )
 
 
 def test_what_an_agent_is_called_says_and_does_is_text_everywhere(console: Console) -> None:
@@ -80,4 +83,3 @@ def test_the_policy_allows_no_inline_script(console: Console) -> None:
     assert "'unsafe-eval'" not in policy
     assert rules["frame-ancestors"] == ["'none'"]
     assert console.page.evaluate("document.querySelectorAll('script:not([src])').length") == 0
-

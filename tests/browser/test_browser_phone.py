@@ -21,7 +21,9 @@ def phone(browser: Browser, daemon: Daemon, shots: Path) -> Iterator[Console]:
 
 
 def test_every_page_fits_the_width_of_a_phone(phone: Console) -> None:
-    demo = phone.daemon.demo("say hello from a phone", name="a-rather-long-name-of-an-agent-here", role="x" * 150)["pid"]
+    demo = phone.daemon.demo("say hello from a phone", name="a-rather-long-name-of-an-agent-here", role="x" * 150)[
+        "pid"
+    ]
     phone.daemon.wait(demo)
     expect(phone.at(f"agent-row-{demo}")).to_be_visible()
     narrow(phone)

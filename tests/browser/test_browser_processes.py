@@ -56,7 +56,9 @@ def test_how_something_ended_is_told_apart_everywhere(console: Console) -> None:
         "exit-3": ("exit 3", "failed", "exit 3"),
         "signalled": ("kill -9 $$", "killed|failed", f"signal {int(signal.SIGKILL)}"),
     }
-    pids = {name: daemon.spawn("command", argv=["sh", "-c", line], name=name)["pid"] for name, (line, *_) in script.items()}
+    pids = {
+        name: daemon.spawn("command", argv=["sh", "-c", line], name=name)["pid"] for name, (line, *_) in script.items()
+    }
     idle = daemon.demo("say all done", name="finished")["pid"]
     killed = daemon.spawn("command", argv=["sleep", "999"], name="stopped-by-me")["pid"]
     daemon.call("process.kill", pid=killed)

@@ -46,7 +46,9 @@ def test_a_person_takes_over_types_in_the_terminal_and_hands_back_with_a_note(co
         expect(console.at("composer")).to_be_enabled()
         console.condition(pid, "done")
         for _ in range(2):  # as it happened, and after a reload
-            story = re.compile("Answer one.*took control.*words of a person.*Answer two.*handed back.*Answer three", re.S)
+            story = re.compile(
+                "Answer one.*took control.*words of a person.*Answer two.*handed back.*Answer three", re.S
+            )
             expect(console.timeline).to_contain_text(story)
             console.page.reload()
         assert len(api.requests) == 3

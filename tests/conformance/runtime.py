@@ -197,9 +197,7 @@ def a_conversation_moves_only_in_a_takeover(case: Case, place: Path) -> None:
 def decode_never_raises(case: Case, place: Path) -> None:
     """Whatever comes, the outputs can be stored as JSON text and so can the state."""
     lines = list(case.transcript())
-    pieces = st.builds(
-        lambda line, end: line[: end % (len(line) + 1)], st.sampled_from(lines), st.integers(0)
-    )
+    pieces = st.builds(lambda line, end: line[: end % (len(line) + 1)], st.sampled_from(lines), st.integers(0))
     json_lines = st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(keys_of(lines)) | st.text(), inner),

@@ -31,6 +31,7 @@ import pyte
 
 AETHERD = Path(sys.executable).parent / "aetherd"
 READY_S = 60.0  # only a bound, for a starved machine
+CGROUPS = Path("/sys/fs/cgroup")
 PACE_S = 0.02  # between two looks at something that sends no event
 
 Event = dict[str, Any]
@@ -77,6 +78,10 @@ class Daemon:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(os_pid, signal.SIGKILL)
         until(lambda: not self.tree(), 10, "everything of the test to be gone")
+        for group in (*CGROUPS.glob(f"aetherd-{self.key}"), *CGROUPS.glob(f"*/aetherd-{self.key}")):
+            for place in (*(one for one in group.iterdir() if one.is_dir()), group):
+                with contextlib.suppress(OSError):
+                    place.rmdir()
         shutil.rmtree(self.home, ignore_errors=True)
         self.log.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ export function KeyBar({ type }: { type: (text: string) => void }) {
   const [touch] = useState(() => matchMedia("(pointer: coarse)").matches);
   if (!touch) return null;
   return (
-    <div className="flex shrink-0 gap-1 overflow-x-auto border-t border-line bg-panel p-1.5 [scrollbar-width:none]" data-testid="key-bar">
+    <div className="flex shrink-0 gap-1 border-t border-line bg-panel p-1.5" data-testid="key-bar">
       {KEYS.map((key) => (
         <button
           key={key.label}
@@ -27,7 +27,7 @@ export function KeyBar({ type }: { type: (text: string) => void }) {
           // keep the keyboard of the phone where it is
           onPointerDown={(event) => event.preventDefault()}
           onClick={() => type(key.text)}
-          className="h-9 min-w-9 flex-1 rounded-md border border-line bg-ground px-1.5 font-mono text-xs active:bg-raised"
+          className="h-9 min-w-0 flex-1 rounded-md border border-line bg-ground px-0 font-mono text-2xs whitespace-nowrap active:bg-raised"
         >
           {key.label}
         </button>

@@ -1,6 +1,7 @@
 import { Lock, Search, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import "@xterm/xterm/css/xterm.css";
+import "./screen.css";
 import { Button } from "../parts/button";
 import { KeyBar } from "./key-bar";
 import { TerminalLine, type LineState } from "./terminal-line";
@@ -42,7 +43,7 @@ export default function Screen({ terminal }: { terminal: string }) {
             }}
           />
         ) : (
-          <Button small className="absolute top-2 right-4 opacity-60 hover:opacity-100" icon={<Search size={14} />} aria-label="Search in the terminal" onClick={() => setFinding(true)} />
+          <Button small className="absolute top-2 right-4 !border-white/20 !bg-black/50 !text-white/70 hover:!text-white" icon={<Search size={14} />} aria-label="Search in the terminal" onClick={() => setFinding(true)} />
         )}
       </div>
       {state.state === "live" && state.writable && <KeyBar type={(text) => line.current?.type(text)} />}

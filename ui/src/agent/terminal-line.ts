@@ -21,6 +21,8 @@ interface Note {
   signal?: number | null;
 }
 
+const FONTS =
+  '"Aether Glyphs", ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", "Noto Sans Mono", "Noto Sans Symbols 2", monospace';
 const ACK_EVERY = 65_536;
 const LONGEST_WAIT = 8_000;
 
@@ -46,12 +48,12 @@ export class TerminalLine {
     this.terminal = new Terminal({
       allowProposedApi: true,
       cursorBlink: true,
-      fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--font-mono") || "monospace",
+      fontFamily: FONTS,
       fontSize: 13,
       lineHeight: 1.15,
       scrollback: 10_000,
       macOptionIsMeta: true,
-      theme: colours(),
+      theme: COLOURS,
     });
     this.terminal.loadAddon(this.fit);
     this.terminal.loadAddon(this.search);
@@ -68,7 +70,6 @@ export class TerminalLine {
     this.terminal.onResize(() => this.saySize());
     this.observer = new ResizeObserver(() => this.refit());
     this.observer.observe(place);
-    addEventListener("aether:theme", this.retheme);
     this.refit();
     void this.attach();
   }
@@ -91,15 +92,10 @@ export class TerminalLine {
   dispose(): void {
     this.gone = true;
     clearTimeout(this.timer);
-    removeEventListener("aether:theme", this.retheme);
     this.observer.disconnect();
     this.socket?.close();
     this.terminal.dispose();
   }
-
-  private readonly retheme = (): void => {
-    this.terminal.options.theme = colours();
-  };
 
   private refit(): void {
     if (this.place.clientWidth > 40 && this.place.clientHeight > 40) this.fit.fit();
@@ -203,31 +199,27 @@ function openLink(event: MouseEvent, uri: string): void {
     window.open(uri, "_blank", "noopener,noreferrer");
 }
 
-function colours(): ITheme {
-  const css = getComputedStyle(document.documentElement);
-  const of = (name: string): string => css.getPropertyValue(name).trim();
-  const light = document.documentElement.dataset["theme"] === "light";
-  return {
-    background: of("--terminal"),
-    foreground: of("--ink"),
-    cursor: of("--ink"),
-    cursorAccent: of("--terminal"),
-    selectionBackground: light ? "#b9d4f5" : "#2c4a6e",
-    black: light ? "#24292f" : "#3b424f",
-    red: of("--fail"),
-    green: of("--work"),
-    yellow: of("--need"),
-    blue: of("--wait"),
-    magenta: light ? "#8a3ffc" : "#c8a2ff",
-    cyan: light ? "#00727f" : "#5fd3d9",
-    white: light ? "#6e7781" : "#c9d1d9",
-    brightBlack: light ? "#6e7781" : "#768191",
-    brightRed: of("--fail"),
-    brightGreen: of("--work"),
-    brightYellow: of("--need"),
-    brightBlue: of("--wait"),
-    brightMagenta: light ? "#8a3ffc" : "#d8bfff",
-    brightCyan: light ? "#00727f" : "#8ae9ee",
-    brightWhite: light ? "#24292f" : "#ffffff",
-  };
-}
+/** Dark in both themes: programs, Claude Code among them, choose their colours for a dark terminal. */
+const COLOURS: ITheme = {
+  background: "#090b0e",
+  foreground: "#e8eaee",
+  cursor: "#e8eaee",
+  cursorAccent: "#090b0e",
+  selectionBackground: "#2c4a6e",
+  black: "#3b424f",
+  red: "#ff7066",
+  green: "#41cf92",
+  yellow: "#f4b740",
+  blue: "#66b0ff",
+  magenta: "#c8a2ff",
+  cyan: "#5fd3d9",
+  white: "#c9d1d9",
+  brightBlack: "#768191",
+  brightRed: "#ff8f87",
+  brightGreen: "#6fe0ae",
+  brightYellow: "#ffce6b",
+  brightBlue: "#8fc6ff",
+  brightMagenta: "#d8bfff",
+  brightCyan: "#8ae9ee",
+  brightWhite: "#ffffff",
+};

@@ -11,8 +11,8 @@ export function Labelled({ label, hint, children }: { label: string; hint?: stri
   return (
     <label className="block">
       <span className="mb-1 flex items-baseline justify-between gap-3 text-xs text-dim">
-        {label}
-        {hint && <span className="text-faint">{hint}</span>}
+        <span className="shrink-0">{label}</span>
+        {hint && <span className="min-w-0 truncate text-faint">{hint}</span>}
       </span>
       {children}
     </label>

@@ -31,6 +31,7 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
   const ask = onAsk ?? setOwn;
   const pending = approval.state === "pending";
   const tool = approval.tool ?? "this";
+  const headline = headlineOf(approval);
 
   const answer = async (decision: Decision, more = {}) => {
     setBusy(true);
@@ -45,11 +46,13 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
       data-state={approval.state}
       className={`overflow-hidden rounded-xl border bg-panel ${pending ? "border-need/50 border-l-[3px] border-l-need" : "border-line"}`}
     >
-      <header className="flex flex-wrap items-center gap-x-2.5 gap-y-1 px-4 pt-3 pb-2">
-        <ShieldQuestion size={16} className={pending ? "text-need" : "text-faint"} />
-        <span className="min-w-0 font-medium wrap-anywhere">{homely(approval.title) || `Use ${toolName(tool)}`}</span>
-        {approval.tool && <span className="rounded bg-raised px-1.5 py-0.5 font-mono text-2xs text-dim">{toolName(approval.tool)}</span>}
-        <span className="ml-auto text-xs text-faint">
+      <header className="flex items-start gap-x-2.5 px-4 pt-3 pb-2">
+        <ShieldQuestion size={16} className={`mt-0.5 shrink-0 ${pending ? "text-need" : "text-faint"}`} />
+        <span className="min-w-0 flex-1">
+          <span className="mr-2 font-medium wrap-anywhere">{headline}</span>
+          {approval.tool && <span className="rounded bg-raised px-1.5 py-0.5 align-[1px] font-mono text-2xs whitespace-nowrap text-dim">{toolName(approval.tool)}</span>}
+        </span>
+        <span className="shrink-0 pt-0.5 text-xs text-faint">
           {pending ? <Expiry at={approval.expires_at} from={approval.created_at} /> : <time title={approval.created_at}>{clock(approval.created_at)}</time>}
         </span>
       </header>
@@ -67,7 +70,7 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
       )}
       {!bare && (
         <div className="px-4 pb-3">
-          <Preview tool={tool} input={approval.input} title={approval.title} />
+          <Preview tool={tool} input={approval.input} title={headline} />
         </div>
       )}
       {pending ? (
@@ -99,6 +102,13 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
       )}
     </article>
   );
+}
+
+/** What is asked, once: a command stands below in full, so what it is for is said above. */
+function headlineOf({ title, tool, input }: Approval): string {
+  const { command, description } = input;
+  if (typeof command === "string" && title.startsWith("Run:")) return typeof description === "string" && description ? description : "Run this command";
+  return homely(title) || `Use ${toolName(tool ?? "this")}`;
 }
 
 function DenyForm({ busy, onCancel, onDeny }: { busy: boolean; onCancel: () => void; onDeny: (reason: string) => void }) {

@@ -31,6 +31,11 @@ export function dollars(usd: number): string {
   return usd < 0.01 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }
 
+/** What it cost so far; a runtime tells it at the end of a turn, and before that nobody knows. */
+export function spent({ cost_usd, outcome, exited_at }: { cost_usd: number; outcome: string | null; exited_at: string | null }): string {
+  return cost_usd === 0 && exited_at === null && outcome === "running" ? "–" : dollars(cost_usd);
+}
+
 export function count(n: number): string {
   if (n < 1000) return String(n);
   return n < 1_000_000 ? `${(n / 1000).toFixed(n < 10_000 ? 1 : 0)}k` : `${(n / 1_000_000).toFixed(1)}M`;

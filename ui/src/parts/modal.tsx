@@ -1,5 +1,7 @@
 import { X } from "lucide-react";
 import { type ReactNode, useEffect, useRef } from "react";
+import { ToastStack } from "../shell/toast-stack";
+import { useToasts } from "../state/toasts";
 import { Button } from "./button";
 
 interface Props {
@@ -22,7 +24,11 @@ export function Modal({ title, onClose, children, wide, tone }: Props) {
       // The browser would choose the close button; a dialog is for what it asks.
       dialog.querySelector<HTMLElement>("textarea, input:not([type=radio], [type=checkbox]), [data-first]")?.focus();
     }
-    return () => dialog?.close();
+    useToasts.setState(({ dialogs }) => ({ dialogs: dialogs + 1 }));
+    return () => {
+      dialog?.close();
+      useToasts.setState(({ dialogs }) => ({ dialogs: dialogs - 1 }));
+    };
   }, []);
   return (
     <dialog
@@ -43,6 +49,7 @@ export function Modal({ title, onClose, children, wide, tone }: Props) {
         </header>
         <div className="min-h-0 overflow-y-auto px-5 pb-5">{children}</div>
       </div>
+      <ToastStack inDialog />
     </dialog>
   );
 }

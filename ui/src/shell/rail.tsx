@@ -31,7 +31,7 @@ export function Rail({ route, pending }: { route: Route; pending: number }) {
       <Place icon={<Inbox size={18} />} label="Inbox" path="/inbox" here={route.page === "inbox"} badge={pending} />
       <Place icon={<MessagesSquare size={18} />} label="Messages" path="/messages" here={route.page === "messages"} badge={unread} calm />
       <Place icon={<Server size={18} />} label="System" path="/system" here={route.page === "system"} alarm={warned > 0} />
-      <FleetList pid={route.pid} />
+      {route.page !== "agents" && <FleetList pid={route.pid} />}
       <div className="hidden flex-1 md:block" />
       <div className="hidden flex-col gap-1 pt-3 md:flex">
         <Small icon={<Search size={16} />} label="Find" onClick={() => show("palette")} hint={<Key>{MOD}K</Key>} />

@@ -39,7 +39,6 @@ export function ThemeSwitch({ wide }: { wide?: boolean }) {
   const other = theme === "dark" ? "light" : "dark";
   const change = (): void => {
     document.documentElement.dataset["theme"] = other;
-    dispatchEvent(new Event("aether:theme"));
     setTheme(other);
     try {
       localStorage.setItem("theme", other);

@@ -1,10 +1,13 @@
 import { CircleAlert, CircleCheck, X } from "lucide-react";
 import { useEffect, useRef } from "react";
-import { useToasts } from "../state/toasts";
+import { type Toast, useToasts } from "../state/toasts";
 
-/** What failed, and how to mend it. */
-export function ToastStack() {
-  const { list, dismiss } = useToasts();
+const NONE: Toast[] = [];
+
+/** What failed, and how to mend it: in the page, or in the dialog that lies over it. */
+export function ToastStack({ inDialog = false }: { inDialog?: boolean }) {
+  const { list: all, dialogs, dismiss } = useToasts();
+  const list = inDialog || !dialogs ? all : NONE;
   const stack = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // A dialog lies over everything but what was shown after it.

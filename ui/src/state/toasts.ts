@@ -10,6 +10,8 @@ export interface Toast {
 
 interface Toasts {
   list: Toast[];
+  /** dialogs that are open: what lies outside of one cannot be clicked */
+  dialogs: number;
   show: (toast: Omit<Toast, "id">) => void;
   dismiss: (id: number) => void;
 }
@@ -18,6 +20,7 @@ let next = 1;
 
 export const useToasts = create<Toasts>()((set) => ({
   list: [],
+  dialogs: 0,
   show: (toast) => {
     const id = next++;
     set((state) => ({ list: [...state.list.filter((each) => each.title !== toast.title), { ...toast, id }].slice(-4) }));

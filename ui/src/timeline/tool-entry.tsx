@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ApprovalCard } from "../approvals/card";
 import { Preview } from "../approvals/preview";
 import { Verdict } from "../approvals/verdict";
-import { gist, span, toolName } from "../model/format";
+import { gist, homely, span, toolName } from "../model/format";
 import { useFleet } from "../state/fleet";
 import type { Entry } from "./entries";
 
@@ -54,7 +54,7 @@ export function ToolEntry({ entry }: { entry: Tool }) {
           </div>
         )}
         {approval && <Verdict approval={approval} />}
-        {result && (result.isError || open) && <Result text={result.text} isError={result.isError} />}
+        {result && (result.isError || chosen || (open && !opensItself(entry))) && <Result text={homely(result.text)} isError={result.isError} />}
       </div>
     </div>
   );
