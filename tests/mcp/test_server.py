@@ -25,7 +25,7 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 @every_mode
 async def test_a_client_of_either_era_lists_tools_calls_one_and_leaves(faces: Faces, way: str, mode: str) -> None:
     with anyio.fail_after(20):
-        async with faces.client(way, mode) as client:
+        async with faces.client(way, mode, await faces.token("*")) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
             assert names == sorted(names)
             assert len(names) == len(list(faces.house.registry))
@@ -41,7 +41,7 @@ async def test_the_clients_own_check_accepts_the_answer_of_every_read(faces: Fac
     spawned = await faces.running.invoke("process.spawn", {"runtime": "command", "argv": ["sleep", "1000"]})
     inputs: dict[str, Any] = {"pid": spawned.pid, "agent": spawned.agent, "query": "x", "timeout_s": 0}
     checked = 0
-    async with faces.client("socket", mode) as client:
+    async with faces.client("socket", mode, await faces.token("*")) as client:
         tools = (await client.list_tools()).tools
         for tool in tools:
             needed = tool.input_schema.get("required", ())

@@ -67,3 +67,8 @@ def test_names_go_there_and_back(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "aether_", "aether__x", "process.spawn", "aether", "aether_process", "ÿ"])
 def test_a_name_that_is_no_tool_becomes_no_operation_by_accident(name: str) -> None:
     assert operation_name(name) in (name, ".x")
+
+
+async def test_the_owner_who_comes_over_mcp_is_shown_the_operator_menu(house: Running) -> None:
+    secret = (house.kernel.settings.home / "secrets" / "owner.token").read_text().strip()
+    assert (await house.house.authenticate(secret, "mcp")).toolset == "operator"

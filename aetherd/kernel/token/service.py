@@ -229,7 +229,7 @@ class TokenService:
                 tx.session.add(row)
         if not any(row.digest == digest for row in rows):
             row = self._new("owner", "owner", "", "*", "owner", "home")
-            row.digest = digest
+            row.digest, row.toolset = digest, "operator"  # an outside Claude Code comes with this token
             tx.session.add(row)
 
     def _new(self, kind: str, name: str, secret: str, scopes: str, user: str, org: str) -> TokenRow:

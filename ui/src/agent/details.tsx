@@ -2,7 +2,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { client } from "../generated/client";
 import type { Operations } from "../generated/types";
 import { endingOf } from "../model/conditions";
-import { clock, count, dollars } from "../model/format";
+import { clock, count, spent } from "../model/format";
 import type { Process } from "../model/names";
 import { Section } from "../parts/page";
 import { agentPath, go } from "../state/route";
@@ -70,10 +70,10 @@ export default function Details({ process }: { process: Process }) {
         <Section title="Sandbox">
           <Rows rows={Object.entries(process.sandbox).filter(([, value]) => value !== null).map(([key, value]) => [key.replaceAll("_", " "), key === "own_uid" && value !== true ? <span className="text-fail">no: it can do what the daemon can</span> : typeof value === "object" ? JSON.stringify(value) : String(value)])} />
         </Section>
-        <Section title="Spent" note="the runtime's own estimate">
+        <Section title="Spent" note="the runtime's own estimate, told when a turn ends">
           <Rows
             rows={[
-              ["cost", dollars(process.cost_usd)],
+              ["cost", spent(process)],
               ["input", result && `${count(result.usage.input_tokens)} tokens`],
               ["output", result && `${count(result.usage.output_tokens)} tokens`],
               ["cache read", result && `${count(result.usage.cache_read_tokens)} tokens`],

@@ -1,7 +1,7 @@
 import { ArrowLeft, PlugZap, ShieldAlert, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { CONDITIONS, type Condition, endingOf, phaseWord, tierOf, unsafeSandbox } from "../model/conditions";
-import { clock, dollars, oneLine } from "../model/format";
+import { clock, oneLine, spent } from "../model/format";
 import type { Process } from "../model/names";
 import { Ago } from "../parts/ago";
 import { Button } from "../parts/button";
@@ -86,7 +86,7 @@ function Facts({ process }: { process: Process }) {
       )}
       {process.os_pid !== null && <Fact label="os pid">{process.os_pid}</Fact>}
       <Fact label="cost" title="the runtime's own estimate">
-        {dollars(process.cost_usd)}
+        {spent(process)}
       </Fact>
       {process.started_at && (
         <Fact label={process.exited_at ? "ran until" : "up"}>{process.exited_at ? clock(process.exited_at) : <Ago at={process.started_at} />}</Fact>

@@ -1,7 +1,7 @@
 import { Brain, ChevronRight, MessageSquareText, TriangleAlert, User, Wrench } from "lucide-react";
 import { memo } from "react";
 import { CONDITIONS, type Condition, endingOf, phaseWord, tierOf, unsafeSandbox } from "../model/conditions";
-import { dollars, homely, oneLine, since, toolName } from "../model/format";
+import { homely, oneLine, since, spent, toolName } from "../model/format";
 import type { Process } from "../model/names";
 import { Glyph, TEXT_TONE } from "../parts/glyph";
 import { useNow } from "../state/clock";
@@ -142,7 +142,7 @@ function Facts({ process }: { process: Process }) {
             {unsafe && <TriangleAlert size={11} />}
             {tierOf(process)}
           </span>
-          <span title="the runtime's own estimate">{dollars(process.cost_usd)}</span>
+          <span title="the runtime's own estimate">{spent(process)}</span>
         </div>
       </div>
       <ChevronRight size={16} className="hidden text-faint opacity-0 group-hover:opacity-100 md:block" />
