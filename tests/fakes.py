@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ for line in sys.stdin:
             sys.stdout.write(rest); sys.stdout.flush()
         elif verb == "complain":
             print(rest, file=sys.stderr, flush=True)
+        elif verb == "fifo":
+            open(rest).read()
         elif verb == "exit":
             sys.exit(int(rest))
         elif verb == "say":
@@ -149,7 +152,8 @@ WORDS: dict[str, Callable[..., Output]] = {
 class Puppet:
     """A runtime double with every capability: each step of a text it is told (`a ;; b`) says what it does.
 
-    `ask Bash ls` waits for leave, `work` never ends its turn, `say x` answers, `exit 3` exits; see PUPPET.
+    `ask Bash ls` waits for leave, `work` never ends its turn, `say x` answers, `fifo x` waits until the test
+    opens it, `exit 3` exits; see PUPPET.
     """
 
     name = "puppet"
@@ -285,6 +289,19 @@ class Lab:
     def of(self, pid: int, kind: str) -> list[dict[str, Any]]:
         """Return the data of a process's events of a type."""
         return [one["data"] for one in self.events if one["pid"] == pid and one["type"] == kind]
+
+    async def printed(self, pid: int, text: str) -> str:
+        """Return what a process printed once that holds the text."""
+        seen = ""
+        with anyio.fail_after(PATIENCE_S):
+            parts = await self.running.invoke("process.output", {"pid": pid, "follow": True})
+            async for part in parts:
+                seen += part.text
+                if text in seen:
+                    break
+            await parts.aclose()
+        assert text in seen
+        return seen
 
     async def ready(self, process: Any) -> Any:
         """Return a puppet once it has said its conversation."""

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from aetherd.core.errors import Unavailable
 
+OPEN_S = 10.0  # how long a lock on the file is waited out when it is opened
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -33,15 +35,24 @@ def open_writer(path: Path) -> Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, factory=_WriterConnection, timeout=1.0
+            path, isolation_level=None, check_same_thread=False, factory=_WriterConnection, timeout=OPEN_S
         )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA wal_autocheckpoint=1000")
+        connection.execute("PRAGMA busy_timeout=1000")  # from here on the writer does the waiting
         return connection
 
     return create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+
+
+def connect(engine: Engine) -> None:
+    """Make the writer's connection now; `Unavailable` when another program does not let go of the file."""
+    try:
+        engine.connect().close()
+    except OperationalError as exc:
+        raise Unavailable(f"cannot open the database for writing: {exc.orig}; does another program hold it?") from exc
 
 
 def open_readers(path: Path, size: int) -> Engine:

@@ -13,7 +13,7 @@ import anyio.to_thread
 from sqlmodel import Session
 
 from aetherd.core.context import origin
-from aetherd.store.engine import open_readers, open_writer, prepare
+from aetherd.store.engine import connect, open_readers, open_writer, prepare
 from aetherd.store.writer import Recorder, Tx, Writer, rider
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ class Store:
         """Migrate, open, serve; on exit everything queued is written first."""
         await anyio.to_thread.run_sync(prepare, self.path)
         engine = open_writer(self.path)
+        # Not first in the writer thread: a file that is locked just now would end that thread, and all would wait.
+        await anyio.to_thread.run_sync(connect, engine)
         self._readers = open_readers(self.path, READERS)
         self._writer = Writer(engine, self._recorder, lambda logged: self._publish(logged))
         self._writer.start()

@@ -1,4 +1,4 @@
-"""A browser for a module, a daemon for a module, a signed-in window for a test."""
+"""One browser and one daemon for the package, a signed-in window for a test."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return (yield)
 
 
-# One per module, not per session: while Playwright's loop lives, no other test can run one.
-@pytest.fixture(scope="module")
+# Not for the session: while Playwright's loop lives, no test outside of the package can run one.
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     """Playwright."""
     with sync_playwright() as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Chromium with a fresh profile."""
     expect.set_options(timeout=15_000)
@@ -58,9 +58,9 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     found.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shared() -> Iterator[Daemon]:
-    """A daemon that the tests of a module share."""
+    """A daemon that the tests share."""
     with Daemon(settings="max_running = 100\n") as daemon:
         yield daemon
 

@@ -12,7 +12,13 @@ from tests.browser.console_lab import Console
 
 def test_an_agent_in_the_hands_of_another_person_can_only_be_watched(console: Console) -> None:
     pid = console.daemon.demo("wait message", name="theirs")["pid"]
-    lease = {"held": True, "holder": "user:ada", "step": "held", "reason": "logging in", "since": "2026-01-01T00:00:00Z"}
+    lease = {
+        "held": True,
+        "holder": "user:ada",
+        "step": "held",
+        "reason": "logging in",
+        "since": "2026-01-01T00:00:00Z",
+    }
 
     def theirs(route: Route) -> None:
         found = route.fetch().json()

@@ -23,6 +23,8 @@ async def read_part(directory: Path, input: ProcessOutput, number: int) -> Outpu
     try:
         offset, data, first, end = await anyio.to_thread.run_sync(read_output, directory, input.offset, input.limit)
     except FileNotFoundError as exc:
+        if not directory.exists():  # noqa: ASYNC240 - one quick system call
+            raise NotFound(f"the output of process {input.pid} is no longer kept", kind="output", id=number) from exc
         raise NotFound(f"process {input.pid} has printed nothing yet", kind="output", id=number) from exc
     ended = (directory / "exit.json").exists()
     return _part(input.pid, number, offset, data, first, eof=ended and offset + len(data) >= end)
