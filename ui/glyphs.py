@@ -1,6 +1,6 @@
 """Draws src/agent/glyphs.woff2: media and bracket signs that agents' screens use and common monospace fonts lack.
 
-By hand, when a sign is to be added: `pip install fonttools brotli && python glyphs.py`. Half a kilobyte, ours, no licence.
+By hand, when a sign is to be added: `pip install fonttools brotli && python glyphs.py`. Drawn here, from nobody's font.
 """
 
 from __future__ import annotations

@@ -42,10 +42,9 @@ def test_a_lease_is_renewed_by_typing_and_offers_to_be_kept_when_it_runs_out(con
     expect(banner).to_contain_text(re.compile(r"returns in (9|10)m"))
     console.typing()
     expires = console.daemon.call("control.status", pid=pid)["expires_at"]
-    console.page.clock.fast_forward(61_000)
-    with console.page.expect_request("**/v1/control.acquire"):
-        console.type_line("echo still here")
-        console.page.clock.fast_forward(11_000)
+    console.type_line("echo still here")
+    with console.page.expect_response("**/v1/control.acquire"):
+        console.page.clock.fast_forward(75_000)
     assert console.daemon.call("control.status", pid=pid)["expires_at"] > expires
     console.page.route(re.compile(r"/v1/control\.status"), lambda route: route.abort())
     console.expected.append("ERR_FAILED")
@@ -106,3 +105,21 @@ def test_the_palette_finds_an_agent_and_the_keyboard_is_enough(console: Console)
     keyboard.press("g")
     keyboard.press("i")
     expect(console.page.locator("h1")).to_have_text("Inbox")
+
+
+def test_a_permission_mode_that_does_not_ask_is_red(console: Console) -> None:
+    pid = console.daemon.demo("wait message", name="mode")["pid"]
+    shown = {"mode": "manual"}
+
+    def reported(route: Route) -> None:
+        body = {**route.fetch().json(), "permission_mode": shown["mode"]}
+        route.fulfill(body=json.dumps(body), content_type="application/json")
+
+    console.page.route("**/v1/process.get", reported)
+    mode = console.page.locator("header dl > div", has_text="permissions")
+    console.open(pid)
+    expect(mode).to_contain_text("manual")
+    expect(mode.locator(".text-fail")).to_have_count(0)
+    shown["mode"] = "bypassPermissions"
+    console.page.reload()
+    expect(mode.locator(".text-fail")).to_contain_text("bypassPermissions")

@@ -10,7 +10,10 @@ from tests.browser.console_lab import Console
 
 SCRIPT = "<script>window.stolen = 1</script>"
 IMAGE = '<img src=x onerror="window.stolen = 2">'
-LINKS = "[click](javascript:window.stolen=3) [data](data:text/html,<script>window.stolen=4</script>) <a href='javascript:window.stolen=5'>me</a>"
+LINKS = (
+    "[click](javascript:window.stolen=3) [data](data:text/html,<script>window.stolen=4</script>) "
+    "<a href='javascript:window.stolen=5'>me</a>"
+)
 EVIL = f"{SCRIPT}{IMAGE}{LINKS} <svg/onload=window.stolen=6>"
 
 
@@ -53,7 +56,10 @@ def test_what_an_agent_is_called_says_and_does_is_text_everywhere(console: Conso
 
 def test_names_and_contents_of_files_are_text_and_a_download_does_not_run(console: Console) -> None:
     daemon = console.daemon
-    script = f"echo '{SCRIPT}' > '<img src=x onerror=window.stolen=7>.html'; echo '# {IMAGE}' > 'javascript:stolen=8.md'; printf '\\033]0;{SCRIPT}\\007'; sleep 999"
+    script = (
+        f"echo '{SCRIPT}' > '<img src=x onerror=window.stolen=7>.html'; echo '# {IMAGE}' > 'javascript:stolen=8.md'; "
+        f"printf '\\033]0;{SCRIPT}\\007'; sleep 999"
+    )
     pid = daemon.spawn("command", argv=["sh", "-c", script])["pid"]
     console.open(pid, "files")
     page = console.page

@@ -33,12 +33,17 @@ def rest(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+def settled(daemon: Daemon, pid: int) -> bool:
+    """Tell whether the three busy shells and their parent are all there is: those in between have ended."""
+    tree = daemon.tree(pid)
+    return len(tree) == 4 and sum(spent > 1 for spent in ticks(tree).values()) >= 3
+
+
 def test_pause_freezes_every_process_of_the_tree_and_resume_thaws_them(daemon: Daemon) -> None:
     pid = command(daemon, TREE)
-    until(lambda: len(daemon.tree(pid)) == 4, 10, "the tree", lambda: daemon.tree(pid))
+    until(lambda: settled(daemon, pid), 20, "the tree at work", lambda: daemon.tree(pid))
     tree = daemon.tree(pid)
     busy = [one for one in tree if stat(one)[0] == "R"]
-    until(lambda: len([one for one in tree if ticks([one])[one] > 1]) >= 3, 10, "work in it")
     assert daemon.call("process.pause", pid=pid)["state"] == "paused"
     before = ticks(tree)
     rest(0.5)
@@ -51,7 +56,7 @@ def test_pause_freezes_every_process_of_the_tree_and_resume_thaws_them(daemon: D
 
 def test_a_pause_survives_a_restart_and_a_paused_process_can_be_killed(daemon: Daemon) -> None:
     pid = command(daemon, TREE)
-    until(lambda: len(daemon.tree(pid)) == 4, 10, "the tree")
+    until(lambda: settled(daemon, pid), 20, "the tree at work")
     daemon.call("process.pause", pid=pid)
     daemon.restart()
     assert daemon.get(pid)["state"] == "paused"

@@ -357,7 +357,7 @@ class ProcessService:
     async def deliver(self, agent: str, text: str, priority: str, key: str, by: str) -> bool:
         """Tell an agent's running process something, once per key; False when none can take it now."""
         for supervisor in self._roster.of_agent(agent):
-            row = supervisor.row
+            row = await self._w.read_row(supervisor.pid)  # what the supervisor has may be a moment old
             fit = row.state in (State.RUNNING, State.STARTING)
             if fit and row.want == "headless" and self._w.adapter(row.runtime).capabilities.steer:
                 await self._store.write(

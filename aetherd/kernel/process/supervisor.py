@@ -35,7 +35,6 @@ from aetherd.shim.client import (
     Shim,
     ShimError,
     ShimGone,
-    SpawnFailed,
     alive,
     boot_id,
     open_shim,
@@ -55,6 +54,7 @@ INTERRUPT_S = 5.0
 DRAIN_S = 5.0
 TERM_S = 3.0
 QUICK_S = 3.0  # a TUI that ends sooner than this did not open
+FAILURES = 5  # times in a row that supervising may fail before it is given up; the agent is left alone
 UNKNOWN_S = 2.0  # between looks at a shim that neither answers nor is dead
 
 
@@ -73,12 +73,6 @@ class Supervisor:
         self.sender = Sender(workshop, self)
         self._mode_changed = anyio.Event()
         self._turn_ended = anyio.Event()
-        self._fast_exits = 0
-
-    @property
-    def directory(self) -> Path:
-        """The shim's directory of the current incarnation."""
-        return self._w.shim_dir(self.pid, self.row.incarnation)
 
     def poke(self) -> None:
         """The row was changed from outside: look again."""
@@ -95,12 +89,21 @@ class Supervisor:
         """Supervise until the process has ended."""
         row = self.row
         origin.set(Origin(f"process:{self.pid}", None, row.user, row.org))
+        failures = 0
         try:
-            while await self._once():
-                pass
-        except Exception:
-            logger.exception("the supervisor of process %d failed", self.pid)
-            await self._end(Verdict("failed", "aetherd itself failed while supervising it; see its log"), None, None)
+            while failures < FAILURES:
+                try:
+                    if not await self._once():
+                        return
+                    failures = 0
+                except Unavailable as exc:  # the disk is full, say: the agent waits, nothing of it is lost
+                    logger.warning("process %d: %s; trying again", self.pid, exc.message)
+                    await anyio.sleep(UNKNOWN_S)
+                except Exception:  # ours, not the agent's: it goes on, and is adopted again
+                    failures += 1
+                    logger.exception("supervising process %d failed", self.pid)
+                    await anyio.sleep(UNKNOWN_S)
+            await self._unknown("aetherd failed to supervise it; see its log, a restart of aetherd adopts it again")
         finally:
             self.launched.set()
             self.ended.set()
@@ -189,11 +192,11 @@ class Supervisor:
             await self._unknown()
             await anyio.sleep(UNKNOWN_S)
 
-    async def _unknown(self) -> None:
+    async def _unknown(self, reason: str = "its supervisor does not answer") -> None:
         def work(tx: Tx) -> None:
             row = self._w.record.row(tx, self.pid)
             if row.state != State.UNKNOWN:
-                self._w.record.state(tx, row, State.UNKNOWN, reason="its supervisor does not answer")
+                self._w.record.state(tx, row, State.UNKNOWN, reason=reason)
             self.row = row
 
         await self._w.store.write(work)
@@ -214,7 +217,9 @@ class Supervisor:
             directory = self._w.shim_dir(self.pid, inc.number)
             await self._w.agent.make_home(self.row.agent, self.row.uid)
             spawned = await prepare(self._w, self.row, spawn, launch, directory)
-        except (AetherError, SpawnFailed, ShimError, OSError) as exc:
+        except Exception as exc:  # also an adapter's own fault: nothing runs yet, so it ends here
+            if not isinstance(exc, AetherError | ShimError | OSError):
+                logger.exception("process %d could not be launched", self.pid)
             await self._launch_failed(exc, mode)
             return None if self.row.state in ENDED else await self._launch()
         await self._started(inc, spawned.os_pid, spawned.start_time, spawned.boot_id)
