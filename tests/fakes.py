@@ -275,7 +275,7 @@ class Lab:
         """Return a call of a process's own."""
         return self.running.agent_call(process.agent, pid=process.pid, **changes)
 
-    async def event(self, kind: str, *, pid: int | None = None, **data: Any) -> dict[str, Any]:
+    async def event(self, kind: str, /, *, pid: int | None = None, **data: Any) -> dict[str, Any]:
         """Return the first event like this, once there is one."""
         with anyio.fail_after(PATIENCE_S):
             while True:

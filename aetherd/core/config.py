@@ -21,10 +21,12 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address the HTTP face binds; loopback only for now")
     port: int = Field(default=3001, ge=0, le=65535, description="port of the HTTP face; 0 takes a free one")
     secret: SecretStr | None = Field(
-        default=None, description="key that signs session cookies; made and kept in secrets/ when not given"
+        default=None, description="reserved: sessions are random and kept hashed, so nothing is signed yet"
     )
     database_url: str | None = Field(default=None, description="default is the SQLite file of the home")
-    registration_open: bool = Field(default=False, description="whether strangers may create accounts")
+    registration_open: bool = Field(
+        default=False, description="whether strangers may create accounts; there are no accounts yet"
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error")
     cluster_url: str | None = Field(default=None, description="NATS address; clustering is not built yet")
     node_name: str | None = Field(default=None, description="name of this node in a cluster")

@@ -189,8 +189,7 @@ class Kernel:
             "store": {"ok": self.store.healthy, "detail": "" if self.store.healthy else "locked by another program"}
         }
         for name, service in self.rooms.items():
-            if hasattr(service, "health"):
-                found[name] = service.health()
+            found[name] = service.health() if hasattr(service, "health") else {"ok": True}
         return found
 
     def metrics(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -22,11 +23,12 @@ from typing import Any
 from aetherd.core.errors import Invalid, Unavailable
 from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Output, Report, Spawn
 from aetherd_runtimes.claude_lines import SERVER, Lines, Screen
-from aetherd_runtimes.claude_transcript import read_since
+from aetherd_runtimes.claude_transcript import has_transcript, read_since
 
 INSTALL = "pip install 'aetherd[claude]'"
 VERSION_DEADLINE_S = 10
 CONFIG_LIMIT = 16 << 20  # bytes of .claude.json that are read
+SESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")  # a UUID; never an option, never a path
 CREDENTIALS = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
 PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 
@@ -92,6 +94,8 @@ class ClaudeCode:
         """Say what to run, and which files it needs first."""
         if spawn.resume and not spawn.session:
             raise Invalid("there is no Claude Code session to resume", runtime=self.name)
+        if spawn.session and not SESSION.fullmatch(spawn.session):  # the agent's own word: it goes into the argv
+            raise Invalid("that is no Claude Code session", runtime=self.name)
         binary = self._find()
         env = _environment(spawn)
         config = Path(env["CLAUDE_CONFIG_DIR"])
@@ -154,7 +158,7 @@ class ClaudeCode:
         except ValueError:
             return None
         # Without a transcript nothing was said in it, and it could not be resumed.
-        return session if any(config.glob(f"projects/*/{session}.jsonl")) else None
+        return session if has_transcript(config, session) else None
 
 
 _HEADLESS = (
@@ -191,7 +195,6 @@ def _environment(spawn: Spawn) -> dict[str, str]:
     env = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(home),
-        "CLAUDE_CONFIG_DIR": str(home / ".claude"),
         "TMPDIR": str(home / ".tmp"),
         "XDG_RUNTIME_DIR": str(home / ".run"),  # its peer socket lives here, not in /tmp
         "LANG": "C.UTF-8",
@@ -203,7 +206,8 @@ def _environment(spawn: Spawn) -> dict[str, str]:
     }
     if spawn.mode == "tui":
         env |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    return {**env, **spawn.env, **spawn.door.env}
+    # We read and write in its configuration, as root perhaps: so it is always right below the home.
+    return {**env, **spawn.env, "CLAUDE_CONFIG_DIR": str(home / ".claude"), **spawn.door.env}
 
 
 def _demand_credential(env: Mapping[str, str], config: Path) -> None:
@@ -211,7 +215,8 @@ def _demand_credential(env: Mapping[str, str], config: Path) -> None:
         return
     if not (config / ".credentials.json").exists():  # left by a login in the TUI
         raise Invalid(
-            f"claude-code needs a credential: give {CREDENTIALS[0]} or {CREDENTIALS[1]} in env",
+            f"claude-code needs a credential: give {CREDENTIALS[0]} or {CREDENTIALS[1]} in env,"
+            f" or keep it in the file secrets/{CREDENTIALS[0]} of aetherd's home",
             needs=list(CREDENTIALS),
         )
 

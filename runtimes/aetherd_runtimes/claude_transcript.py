@@ -7,10 +7,13 @@ TUI carry `entrypoint: "cli"`, those of headless runs `"sdk-cli"`.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aetherd.runtime import Output, Text, Thought, Told, ToolCalled, ToolReturned, Used
 
@@ -19,15 +22,60 @@ TEXT = 20_000  # characters kept of a tool's answer
 
 
 def read_since(config: Path, session: str, since: float) -> Iterator[Output]:
-    """Yield what was said and done in the TUI since then (Unix seconds), oldest first; unreadable lines are skipped."""
-    for path in config.glob(f"projects/*/{session}.jsonl"):
-        with path.open("rb") as file:
-            size = path.stat().st_size
+    """Yield what was said and done in the TUI since then (Unix seconds), oldest first; unreadable lines are skipped.
+
+    The agent owns what is below `config` and could put a link or a pipe anywhere: no link is followed, and only
+    plain files of the folder's own owner are read.
+    """
+    for file in _transcripts(config, session):
+        with file:
+            size = os.fstat(file.fileno()).st_size
             if size > LARGEST:
                 file.seek(size - LARGEST)
                 file.readline()
             for line in file:
                 yield from _entry(line, since)
+
+
+def has_transcript(config: Path, session: str) -> bool:
+    """Tell whether anything was said in a conversation, so that it can be resumed."""
+    found = False
+    for file in _transcripts(config, session):
+        file.close()
+        found = True
+    return found
+
+
+def _transcripts(config: Path, session: str) -> Iterator[BinaryIO]:
+    if "/" in session or "\0" in session:
+        return
+    with ExitStack() as stack:
+        try:
+            top = _folder(stack, str(config), None)
+            projects = _folder(stack, "projects", top)
+            names = sorted(os.listdir(projects))
+        except OSError:
+            return
+        owner = os.fstat(top).st_uid
+        for name in names:
+            with ExitStack() as inner:
+                try:
+                    project = _folder(inner, name, projects)
+                    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                    descriptor = os.open(f"{session}.jsonl", flags, dir_fd=project)
+                except OSError:
+                    continue
+            about = os.fstat(descriptor)
+            if stat.S_ISREG(about.st_mode) and about.st_uid == owner:
+                yield open(descriptor, "rb")
+            else:
+                os.close(descriptor)
+
+
+def _folder(stack: ExitStack, name: str, parent: int | None) -> int:
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _entry(line: bytes, since: float) -> Iterator[Output]:

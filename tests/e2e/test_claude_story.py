@@ -75,6 +75,20 @@ def test_a_refusal_and_its_reason_reach_the_model(daemon: Daemon) -> None:
 
 
 @real
+def test_no_words_answer_a_question_and_nothing_runs_without_leave(daemon: Daemon) -> None:
+    asked = [f"echo {n} >> made.txt" for n in range(50)]
+    with model(*(says(bash(command)) for command in asked), says("Done.")) as api:
+        claude = Claude(daemon, api)
+        for command in asked:
+            until(lambda command=command: claude.approval()["input"]["command"] == command, 20, "the question")
+            claude.send("\r1\ry\r")
+            claude.decide("deny", reason="no")
+        assert claude.wait()["text"] == "Done."
+        with pytest.raises(FileNotFoundError):
+            claude.file("made.txt")
+
+
+@real
 def test_a_steered_message_arrives_in_the_same_turn(daemon: Daemon) -> None:
     with model(says("First.", bash("sleep 0.2; touch one.txt")), says("I heard.")) as api:
         claude = Claude(daemon, api)

@@ -152,6 +152,17 @@ def test_a_hundred_spawns_at_once_all_run_and_never_more_than_may(narrow: Daemon
     assert len([event for event in events if event["type"] == "process.exited"]) == 100
 
 
+def test_a_hundred_prompts_given_with_the_spawn_are_each_told(daemon: Daemon) -> None:
+    def told(number: int) -> str:
+        pid = daemon.demo(f"say prompt {number}", name=f"prompted-{number}")["pid"]
+        text: str = daemon.wait(pid)["text"]
+        daemon.call("process.kill", pid=pid)
+        return text
+
+    with ThreadPoolExecutor(10) as pool:
+        assert list(pool.map(told, range(100))) == [f"prompt {number}" for number in range(100)]
+
+
 def test_the_queue_drains_by_priority_over_a_restart(narrow: Daemon) -> None:
     for _ in range(4):
         command(narrow, "read line")

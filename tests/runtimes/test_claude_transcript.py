@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,15 @@ def test_headless_older_and_broken_entries_are_passed_over(tmp_path: Path) -> No
 
 def test_a_conversation_without_a_transcript_tells_nothing(tmp_path: Path) -> None:
     assert list(read_since(tmp_path, "s1", SINCE)) == []
+
+
+def test_no_link_of_the_agent_leads_to_another_conversation_and_no_pipe_holds_the_reader(tmp_path: Path) -> None:
+    other = transcript(tmp_path / "other", entry("user", "another's secret"))
+    config = tmp_path / "mine"
+    (config / "projects" / "a").mkdir(parents=True)
+    (config / "projects" / "a" / "s1.jsonl").symlink_to(other / "projects" / "-home-work" / "s1.jsonl")
+    (config / "projects" / "b").symlink_to(other / "projects" / "-home-work")
+    (config / "projects" / "c").mkdir()
+    os.mkfifo(config / "projects" / "c" / "s1.jsonl")
+    assert list(read_since(config, "s1", SINCE)) == []
+    assert list(read_since(config, "../../../other/projects/-home-work/s1", SINCE)) == []

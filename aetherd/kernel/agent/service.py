@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tarfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,7 @@ class AgentService:
         if input.home == "archive":
             packed = self._settings.home / "archive" / f"{found.id}.tar.gz"
             await anyio.to_thread.run_sync(_pack, place, packed, limiter=self._homes)
+        await self._unused(found.id)  # packing may have taken long
 
         def work(tx: Tx) -> None:
             row = tx.session.get_one(AgentRow, found.id)
@@ -275,11 +277,33 @@ class AgentService:
 
 
 def _make(place: Path, uid: int | None) -> None:
+    """Make the directories; inside the home, where the agent could put a link instead, none is followed."""
     place.mkdir(mode=0o711, parents=True, exist_ok=True)
-    for path in (place / "home", place / "home" / "work", place / "home" / "tmp", place / "runtime"):
-        path.mkdir(mode=0o700, exist_ok=True)
-        if uid is not None:
-            os.chown(path, uid, uid)
+    root = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        home = _own_directory(root, "home", uid)
+        try:
+            for name in ("work", "tmp"):
+                try:
+                    os.close(_own_directory(home, name, uid))
+                except OSError as exc:
+                    if exc.errno not in (errno.ENOTDIR, errno.ELOOP):  # else the agent's own doing: it stays
+                        raise
+        finally:
+            os.close(home)
+        os.close(_own_directory(root, "runtime", uid))
+    finally:
+        os.close(root)
+
+
+def _own_directory(parent: int, name: str, uid: int | None) -> int:
+    """Open a directory of the agent, made when it is not there; only what is ours so far is given to it."""
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    if uid is not None and os.fstat(descriptor).st_uid == os.geteuid():
+        os.fchown(descriptor, uid, uid)
+    return descriptor
 
 
 def _size(place: Path) -> int:

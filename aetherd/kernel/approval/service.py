@@ -249,8 +249,10 @@ class ApprovalService:
                     tx.session.add(row)
             return [row.id for row in rows if not row.began]
 
+        allowed = await self._store.write(work)
+        self._notice()
         async with anyio.create_task_group() as group:
-            for key in await self._store.write(work):
+            for key in allowed:
                 group.start_soon(self._run_stored, key)
 
     async def _run_stored(self, key: str) -> None:

@@ -188,11 +188,11 @@ class ControlService:
     def process_ended(self, tx: Tx, pid: int, reason: str) -> None:
         """There is nothing left to hold."""
         row = tx.session.get(LeaseRow, pid)
-        if row is not None and row.step != "free":
+        if row is not None and (row.step != "free" or row.requested is not None):
             if row.holder is not None:
                 self._free(tx, row, reason)
-            self._to(tx, row, "free")
             row.requested = None
+            self._to(tx, row, "free")
             self._keep(row)
 
     # Inside -----------------------------------------------------------------------------------------

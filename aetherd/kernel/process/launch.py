@@ -80,15 +80,16 @@ def write_beneath(root: Path, relative: Path, content: str, mode: int, uid: int 
     handles = [os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
         for part in relative.parts[:-1]:
+            made = True
             try:
                 os.mkdir(part, 0o700, dir_fd=handles[-1])
-                if uid is not None:
-                    os.chown(part, uid, uid, dir_fd=handles[-1], follow_symlinks=False)
             except FileExistsError:
-                pass
+                made = False
             handles.append(
                 os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handles[-1])
             )
+            if made and uid is not None and os.fstat(handles[-1]).st_uid == os.geteuid():
+                os.fchown(handles[-1], uid, uid)
         temporary = f".{relative.name}.{secrets.token_hex(4)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(temporary, flags, mode, dir_fd=handles[-1]), "w") as file:

@@ -123,6 +123,9 @@ class Record:
         row.exited_at, row.exit_code, row.exit_signal = self.now(), code, signal
         row.outcome, row.error = verdict.outcome, verdict.error
         row.turn, row.waiting, row.step = False, 0, None
+        undelivered = select(InputRow).where(InputRow.pid == row.pid, col(InputRow.state).in_(("queued", "sending")))
+        for item in tx.session.exec(undelivered).all():
+            self.told(tx, row, item, "failed")
         self.phase(
             tx,
             row,
@@ -143,10 +146,6 @@ class Record:
                 ended_by=row.ended_by,
             )
         )
-        undelivered = select(InputRow).where(InputRow.pid == row.pid, col(InputRow.state).in_(("queued", "sending")))
-        for item in tx.session.exec(undelivered):
-            item.state = "failed"
-            tx.session.add(item)
         self._token.end_process_tokens(tx, row.pid)
         self._approval.close_process(tx, row.pid, "the process has ended")
         for hook in self._end_hooks:

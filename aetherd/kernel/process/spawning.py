@@ -83,6 +83,8 @@ async def accept(
             record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
         # Before the commit, so that a row never stands without its environment.
         env = {name: value.get_secret_value() for name, value in input.env.items()}
+        if call.agent is None or not env:  # else an agent could send the owner's key where it likes
+            env = {**workshop.vault.stored(workshop.adapter(row.runtime).hints.needs, env), **env}
         workshop.vault.keep(key, Secrets(env, token))
         return row
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,13 @@ class Vault:
 
     def __init__(self, home: Path) -> None:
         self._place = home / "secrets" / "process"
+
+    def stored(self, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+        """Read what the owner keeps in `secrets/NAME` for a runtime; nothing when any of it was given."""
+        if any(name in given for name in names):
+            return {}
+        files = [file for name in names if (file := self._place.parent / name).is_file()]
+        return {file.name: value for file in files if (value := file.read_text("utf-8", "replace").strip())}
 
     def keep(self, key: str, secrets: Secrets) -> None:
         """Write the file atomically."""

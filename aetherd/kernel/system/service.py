@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shutil
@@ -33,8 +34,10 @@ from aetherd.kernel.system.models import (
 from aetherd.kernel.system.ports import Approvals, Processes
 from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Rule, operation
-from aetherd.runtime import Runtime
+from aetherd.runtime import Report, Runtime
 from aetherd.store import Store
+
+logger = logging.getLogger(__name__)
 
 CHECK_S = 15.0
 
@@ -98,8 +101,10 @@ class SystemService:
         found: dict[str, RuntimeFound] = {}
 
         async def look(name: str, adapter: Runtime) -> None:
+            report = Report(available=False, missing=f"its check did not end in {CHECK_S:g} s")
             with anyio.move_on_after(CHECK_S):
-                found[name] = await anyio.to_thread.run_sync(_look, adapter, abandon_on_cancel=True)
+                report = await anyio.to_thread.run_sync(_look, adapter, abandon_on_cancel=True)
+            found[name] = _found(adapter, report)
 
         async with anyio.create_task_group() as group:
             for name, adapter in self._runtimes.items():
@@ -107,7 +112,7 @@ class SystemService:
         checks = await anyio.to_thread.run_sync(self._checks)
         return Doctor(
             checks=checks,
-            runtimes=[found[name] for name in self._runtimes if name in found],
+            runtimes=[found[name] for name in self._runtimes],
             tiers=_tiers(self._lifecycle.health()["process"]),
         )
 
@@ -159,8 +164,15 @@ class SystemService:
         ]
 
 
-def _look(adapter: Runtime) -> RuntimeFound:
-    report = adapter.check()
+def _look(adapter: Runtime) -> Report:
+    try:
+        return adapter.check()
+    except Exception as exc:  # one that is broken must not hide the others
+        logger.exception("the check of the runtime %s failed", adapter.name)
+        return Report(available=False, missing=f"its check failed: {exc}")
+
+
+def _found(adapter: Runtime, report: Report) -> RuntimeFound:
     return RuntimeFound(
         name=adapter.name,
         title=adapter.hints.title,

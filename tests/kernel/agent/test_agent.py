@@ -140,6 +140,18 @@ async def test_deleting_a_home_follows_no_link_out_of_it(lab: Lab, tmp_path: Pat
     assert (tmp_path / "mine").read_text() == "stays"
 
 
+@as_root
+async def test_making_a_home_again_gives_nothing_away_through_a_link_the_agent_planted(
+    lab: Lab, tmp_path: Path
+) -> None:
+    made = await make(lab)
+    (Path(made.home) / "work").rmdir()
+    (Path(made.home) / "work").symlink_to(tmp_path)
+    await lab.kernel.rooms["agent"].make_home(made.id, made.uid)
+    assert tmp_path.stat().st_uid == os.geteuid()
+    assert (Path(made.home) / "work").is_symlink()
+
+
 async def test_the_name_of_a_removed_agent_is_free_again_and_its_id_is_not(lab: Lab) -> None:
     first = await make(lab)
     await lab("agent.remove", agent=first.id)

@@ -100,10 +100,12 @@ async def test_an_agent_can_be_run_again_in_its_last_conversation_or_a_new_one(l
     first = await lab.ready(await lab.spawn(goal="say one"))
     with pytest.raises(Conflict, match=f"running as process {first.pid}; send to it"):
         await lab.spawn(agent=first.agent)
+    await lab.result(first.pid)
     await lab("process.kill", pid=first.pid)
     second = await lab.ready(await lab.spawn(agent=first.name, goal="say two"))
     assert (second.agent, second.session) == (first.agent, f"conversation-{first.pid}")
     assert (lab.puppet.launched[-1].resume, lab.puppet.launched[-1].session) == (True, second.session)
+    await lab.result(second.pid)
     await lab("process.kill", pid=second.pid)
     third = await lab.ready(await lab.spawn(agent=first.agent, session="new", goal="say three"))
     assert (await lab("process.get", pid=third.pid)).session == f"conversation-{third.pid}"
@@ -145,6 +147,20 @@ async def test_an_environment_is_in_the_process_and_its_vault_and_nowhere_else(l
     database.close()
     await lab("process.kill", pid=made.pid)
     assert not files[0].exists()
+
+
+async def test_a_credential_of_the_owner_is_given_to_the_runtime_that_needs_it_unless_another_is(lab: Lab) -> None:
+    (lab.home / "secrets" / "PUPPET_KEY").write_text("canary-77cd\n")
+    kept = await lab.spawn()
+    assert lab.puppet.launched[-1].env == {"PUPPET_KEY": "canary-77cd"}
+    await lab.spawn(env={"PUPPET_KEY": "mine"})
+    assert lab.puppet.launched[-1].env == {"PUPPET_KEY": "mine"}
+    other = await lab.sh('echo "key: $PUPPET_KEY."; read line')
+    assert "key: ." in await lab.printed(other.pid, ".")
+    await lab("process.spawn", lab.agent_of(kept), runtime="puppet", env={"PUPPET_PROXY": "x"})
+    assert lab.puppet.launched[-1].env == {"PUPPET_PROXY": "x"}
+    assert "canary-77cd" not in str(lab.events)
+    (lab.home / "secrets" / "PUPPET_KEY").unlink()
 
 
 async def test_a_process_has_a_token_of_its_own_which_dies_with_it(lab: Lab) -> None:

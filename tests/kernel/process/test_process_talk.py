@@ -83,12 +83,16 @@ async def test_a_program_takes_no_text_and_says_where_to_type(lab: Lab) -> None:
             await lab("process.send", pid=made.pid, **wrong)
 
 
-async def test_what_was_not_told_before_the_end_is_failed(lab: Lab) -> None:
+async def test_what_was_not_told_before_the_end_is_told_to_have_failed(lab: Lab) -> None:
     made = await lab.spawn(goal="work")
     await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
     await lab("process.send", pid=made.pid, text="say never", priority="queue")
     await lab("process.kill", pid=made.pid)
     assert lab.said(made) == ["work"]
+    assert [one["state"] for one in lab.of(made.pid, "agent.told") if one["text"] == "say never"] == [
+        "queued",
+        "failed",
+    ]
 
 
 async def test_a_message_is_delivered_once_per_key(lab: Lab) -> None:
@@ -195,7 +199,7 @@ async def test_the_next_daemon_finds_the_process_the_decoder_and_the_inputs_as_t
     async with estate.open() as lab:
         made = await lab.spawn(goal="say one")
         await lab("process.send", pid=made.pid, text="print how many ;; say two")
-        before = await lab.event("agent.text", pid=made.pid, text="two")
+        before = await lab.event("agent.turn_ended", pid=made.pid, text="two")
         (count,) = [one["text"] for one in lab.of(made.pid, "agent.text") if one["text"].endswith("lines")]
         lines = int(count.split()[0])
         running = await lab("process.get", pid=made.pid)
