@@ -321,7 +321,7 @@ class Hints:
     title: str
     summary: str
     install: str = ""
-    needs: tuple[str, ...] = field(default=())  # environment variables it can use, such as ANTHROPIC_API_KEY
+    needs: tuple[str, ...] = field(default=())  # environment it can use, given or kept in secrets/NAME
 
 
 class Runtime(Protocol):

@@ -7,6 +7,7 @@ Subscribers with the same filter share one matched batch and its joined bytes.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from functools import cached_property
 
 import anyio
 
-from aetherd.core.errors import Unavailable
+from aetherd.core.errors import AetherError, Unavailable
 from aetherd.events.event import Frame
 from aetherd.events.log import CHUNK, EventLog, Logged
 from aetherd.store import Store
+
+logger = logging.getLogger(__name__)
 
 QUEUE_EVENTS = 5_000
 QUEUE_BYTES = 4 * 1024 * 1024
@@ -211,7 +214,11 @@ class Hub:
     async def retire(self, keep: int) -> None:
         """Keep the log at `keep` events, for ever: old ones go in chunks, so that no writer waits long."""
         while True:
-            gone = await self._store.write(lambda tx: EventLog.forget(tx.cursor, keep))
+            gone = 0
+            try:
+                gone = await self._store.write(lambda tx: EventLog.forget(tx.cursor, keep))
+            except AetherError as exc:  # the disk is full, say: next time, then
+                logger.warning("old events stay for now: %s", exc.message)
             if gone < CHUNK:
                 await anyio.sleep(RETIRE_S)
 

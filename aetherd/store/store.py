@@ -60,9 +60,12 @@ class Store:
         """Run `work(tx)` on the writer thread; returns after the commit.
 
         The work must be quick (about 5 ms), must not wait and must not do other I/O. What it raises comes
-        back here and leaves no trace. A caller cancelled meanwhile does not undo a write already queued.
+        back here and leaves no trace. A caller cancelled meanwhile learns the outcome first, and ends at its
+        next wait: what stands in the database and what follows from it in memory do not part.
         """
-        return await self._writer.submit(work, origin.get(), rider.get())
+        with anyio.CancelScope(shield=True):
+            result = await self._writer.submit(work, origin.get(), rider.get())
+        return result
 
     async def read(self, query: Callable[[Session], T]) -> T:
         """Run `query(session)` on a read-only connection in a worker thread."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -178,7 +179,8 @@ class Writer:
             cursor.execute("COMMIT")
         except Exception as exc:
             if cursor.connection.in_transaction:
-                cursor.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # this thread must live on: all would wait for it
+                    cursor.execute("ROLLBACK")
             logger.exception("a group of %d writes could not be committed", len(group))
             failure = Unavailable(f"the database did not take the write: {exc}; nothing of it was kept")
             for work in group:

@@ -67,7 +67,7 @@ def _transcripts(config: Path, session: str) -> Iterator[BinaryIO]:
                     continue
             about = os.fstat(descriptor)
             if stat.S_ISREG(about.st_mode) and about.st_uid == owner:
-                yield open(descriptor, "rb")
+                yield os.fdopen(descriptor, "rb")
             else:
                 os.close(descriptor)
 

@@ -14,6 +14,11 @@ _FORM = re.compile(r"^(?P<tool>[\w.:*-]+)(?:\((?P<text>.*)\))?$", re.DOTALL)
 MAIN = ("command", "file_path", "path", "url", "pattern", "query")  # the argument a person means, by tool
 
 
+def literal(tool: str) -> str | None:
+    """Return the pattern that covers exactly this tool; None for a name with signs that mean something here."""
+    return tool if re.fullmatch(r"[\w.:-]+", tool) else None
+
+
 def check(pattern: str) -> str:
     """Return the pattern, or say what is wrong with it."""
     if not _FORM.match(pattern):
@@ -31,6 +36,9 @@ def matches(pattern: str, tool: str, input: Mapping[str, Any]) -> bool:
     text = main_text(input)
     # A wildcard must not swallow a second command.
     if tool == "Bash" and "*" in found["text"] and re.search(r"[;&|`\n<>]|\$\(", text):
+        return False
+    # Nor lead out of the directory it stands for.
+    if tool != "Bash" and "*" in found["text"] and ".." in text.split("/"):
         return False
     return fnmatch.fnmatchcase(text, found["text"])
 

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 SWEEP_S = 30.0
 BEAT_S = 5.0  # between two signs of life to a caller that waits
 ONE = Subject("approval", "id")
+OURS = "aetherd:"  # before the pattern of a rule that covers operations
 
 DecisionHook = Callable[[Tx, int, Mapping[str, Any]], None]
 
@@ -148,8 +149,8 @@ class ApprovalService:
             row = tx.session.get_one(ApprovalRow, input.id)
             if row.state != "pending":
                 raise Conflict(f"approval {row.id} is {row.state} already", state=row.state, by=row.decided_by)
-            if input.decision == "allow_run":
-                self._add_rule(tx, row, row.tool or "", call, pid=row.pid, until=None)
+            if input.decision == "allow_run" and row.pid is not None and (tool := rules.literal(row.tool or "")):
+                self._add_rule(tx, row, tool, call, pid=row.pid, until=None)
             if input.decision == "allow_pattern":
                 self._add_rule(tx, row, str(input.pattern), call, pid=None, until=until)
             self._settle(tx, row, input.decision, call.actor, input.reason, None)
@@ -210,7 +211,7 @@ class ApprovalService:
                 stored=stored,
             )
             if (rule := self._rule_for(tx, row)) is not None:
-                self._settle(tx, row, "allow_once", rule.made_by, None, rule.pattern)
+                self._settle(tx, row, "allow_once", rule.made_by, None, rule.pattern.removeprefix(OURS))
                 row.began = True
             return row
 
@@ -421,7 +422,7 @@ class ApprovalService:
                 pid=pid,
                 user=row.user,
                 org=row.org,
-                pattern=pattern,
+                pattern=(OURS if row.kind == "operation" else "") + pattern,
                 until=until,
                 made_by=call.actor,
                 created_at=stamp(self._clock.now()),
@@ -437,7 +438,10 @@ class ApprovalService:
                 continue
             if rule.until is not None and rule.until <= now:
                 continue
-            if rules.matches(rule.pattern, row.tool or "", input):
+            # A runtime names its tools as it likes: leave for one of them is none for an operation of ours.
+            if rule.pattern.startswith(OURS) != (row.kind == "operation"):
+                continue
+            if rules.matches(rule.pattern.removeprefix(OURS), row.tool or "", input):
                 return rule
         return None
 
@@ -482,7 +486,12 @@ class ApprovalService:
                     select(ApprovalRow.pid).where(ApprovalRow.state == "pending", ApprovalRow.expires_at <= now)
                 ).all()
             )
-            if overdue and await self._store.write(work):
+            try:
+                expired = await self._store.write(work) if overdue else 0
+            except AetherError as exc:  # the disk is full, say: next time, then
+                logger.warning("questions could not be closed: %s", exc.message)
+                continue
+            if expired:
                 self._notice()
                 for pid in overdue:
                     for after in self.after_hooks:

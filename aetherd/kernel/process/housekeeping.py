@@ -23,9 +23,11 @@ _NAME = re.compile(r"^p(\d+)-(\d+)$")
 async def sweep(workshop: Workshop) -> None:
     """Remove the output of incarnations that ended long ago, once an hour, for ever."""
     while True:
-        gone = await sweep_once(workshop)
-        if gone:
-            logger.info("removed the output of %d ended runs", gone)
+        try:
+            if gone := await sweep_once(workshop):
+                logger.info("removed the output of %d ended runs", gone)
+        except Exception:  # next time, then: it must not end the daemon
+            logger.exception("what ended runs left could not be removed")
         await workshop.clock.sleep(SWEEP_S)
 
 

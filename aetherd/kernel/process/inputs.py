@@ -55,7 +55,7 @@ class Sender:
         while True:
             self._wake = anyio.Event()
             self._s.row = await self._w.read_row(self._s.pid)
-            for item in await self._w.store.read(lambda session: _waiting(session, self._s.pid)):
+            for item in await self._w.store.read(lambda session: _waiting(session, self._s.pid, inc.number)):
                 if self._due(item, inc):
                     async with self._order:
                         await self._send(shim, inc, decoder, item)
@@ -159,10 +159,19 @@ class Sender:
         self._s.notice()
 
 
-def _waiting(session: Session, pid: int) -> list[InputRow]:
+def _waiting(session: Session, pid: int, incarnation: int) -> list[InputRow]:
+    """Return what is due in its order: what has its frame number already, then answers and interrupts, then texts.
+
+    A number that comes after a higher one is a duplicate to the shim, which would drop it untold.
+    """
     query = select(InputRow).where(InputRow.pid == pid, col(InputRow.state).in_(("queued", "sending")))
     rows = list(session.exec(query.order_by(InputRow.created_at, InputRow.id)))
-    return sorted(rows, key=lambda item: item.kind == "say")  # answers and interrupts first, order kept
+
+    def order(item: InputRow) -> tuple[bool, int, bool]:
+        numbered = item.incarnation == incarnation and item.frame is not None
+        return not numbered, item.frame or 0 if numbered else 0, item.kind == "say"
+
+    return sorted(rows, key=order)
 
 
 def _message(item: InputRow) -> Input:

@@ -179,8 +179,11 @@ def result_of(row: ProcessRow, changed: list[str]) -> ProcessResult:
     )
 
 
-def changed_files(cwd: Path, since: float) -> list[str]:
-    """Return files below the directory modified since then (seconds); blocking, bounded."""
+def changed_files(cwd: Path, since: float, uid: int | None = None) -> list[str]:
+    """Return files below the directory modified since then (seconds); blocking, bounded.
+
+    With a uid only files of that owner: the directory may be a link of the agent's, and we see more than it may.
+    """
     found: list[str] = []
     seen = 0
     for directory, directories, files in os.walk(cwd):
@@ -191,7 +194,8 @@ def changed_files(cwd: Path, since: float) -> list[str]:
                 return found
             path = os.path.join(directory, name)
             try:
-                if os.lstat(path).st_mtime >= since:
+                about = os.lstat(path)
+                if about.st_mtime >= since and uid in (None, about.st_uid):
                     found.append(os.path.relpath(path, cwd))
             except OSError:
                 continue

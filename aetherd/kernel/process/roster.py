@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 from sqlmodel import col, select
 
+from aetherd.core.errors import AetherError
 from aetherd.kernel.process.models import Limits
 from aetherd.kernel.process.states import ENDED, LIVE, State
 from aetherd.kernel.process.supervisor import Supervisor
@@ -113,8 +114,9 @@ class Roster:
 
             await self._w.closed(await self._w.store.write(work))
             return
-        await self._w.store.write(lambda tx: self.stopping(tx, pid, actor))
-        await self._w.kill_tree(pid)
+        with anyio.CancelScope(shield=True):  # a caller who leaves does not leave it half done
+            await self._w.store.write(lambda tx: self.stopping(tx, pid, actor))
+            await self._w.kill_tree(pid)
         with anyio.move_on_after(KILL_S):
             await supervisor.ended.wait()
 
@@ -147,4 +149,9 @@ class Roster:
         with anyio.move_on_after(max(0.0, left)):
             await supervisor.ended.wait()
             return
-        await self.kill(supervisor.pid, f"its limit of {seconds:g} s")
+        while not supervisor.ended.is_set():
+            try:
+                return await self.kill(supervisor.pid, f"its limit of {seconds:g} s")
+            except AetherError as exc:  # the disk is full, say: a limit must not end the daemon
+                logger.warning("process %d is over its limit: %s; trying again", supervisor.pid, exc.message)
+                await anyio.sleep(KILL_S)

@@ -11,11 +11,11 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
-from aetherd.core.errors import Conflict, NotFound
+from aetherd.core.errors import Conflict, Forbidden, NotFound
 from aetherd.events import Hub
 from aetherd.kernel.process import housekeeping, queries, spawning
 from aetherd.kernel.process import models as m
@@ -187,24 +187,25 @@ class ProcessService:
         """Wait until a process has its result, or has ended; outcome `running` means the time was up."""
         row = await self._row(input.pid)
         last = None
-        with anyio.move_on_after(input.timeout_s):
-            while not self._done(row, input.until):
-                supervisor = self._roster.get(input.pid)
-                changed = supervisor.changed if supervisor is not None else None
-                row = await self._row(input.pid)
-                if self._done(row, input.until):
-                    break
-                if row.phase != last:
-                    last = row.phase
-                    if call.progress is not None:
-                        await call.progress(0, None, f"{row.state}, {row.phase or 'starting'}")
-                    yield queries.result_of(row, [])
-                if changed is None:
-                    await anyio.sleep(0.1)  # queued: it has no supervisor yet
-                else:
-                    with anyio.move_on_after(5):
-                        await changed.wait()
-                row = await self._row(input.pid)
+        until = anyio.current_time() + input.timeout_s
+        # No cancel scope around a yield: it would end whatever the reader does at that moment.
+        while not self._done(row, input.until) and (left := until - anyio.current_time()) > 0:
+            supervisor = self._roster.get(input.pid)
+            changed = supervisor.changed if supervisor is not None else None
+            row = await self._row(input.pid)
+            if self._done(row, input.until):
+                break
+            if row.phase != last:
+                last = row.phase
+                if call.progress is not None:
+                    await call.progress(0, None, f"{row.state}, {row.phase or 'starting'}")
+                yield queries.result_of(row, [])
+            if changed is None:
+                await anyio.sleep(min(0.1, left))  # queued: it has no supervisor yet
+            else:
+                with anyio.move_on_after(min(5, left)):
+                    await changed.wait()
+            row = await self._row(input.pid)
         yield await self._result(await self._row(input.pid))
 
     @operation("process.result", effect=Effect.READ, access=ONE, positional=("pid",))
@@ -293,9 +294,10 @@ class ProcessService:
                 raise Conflict(f"process {input.pid} is being handed over; try again in a moment", pid=input.pid)
             self._record.state(tx, found, State.PAUSED, source="user", reason=f"paused by {call.actor}")
 
-        await self._store.write(work)
         identity = self._w.host.identity(f"p{input.pid}", None)
-        await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
+        with anyio.CancelScope(shield=True):  # a caller who leaves does not leave it half done
+            await self._store.write(work)
+            await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
         self._roster.poke(input.pid)
         return await self._get(input.pid)
 
@@ -306,8 +308,9 @@ class ProcessService:
         if row.state != State.PAUSED:
             raise Conflict(f"process {input.pid} is {row.state}, not paused", state=row.state, pid=input.pid)
         identity = self._w.host.identity(f"p{input.pid}", None)
-        await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
-        await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
+            await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
         self._roster.poke(input.pid)
         return await self._get(input.pid)
 
@@ -318,6 +321,8 @@ class ProcessService:
             await (self.pause if input.signal == "STOP" else self.resume)(m.ProcessRef(pid=input.pid), call)
             return m.Signalled(pid=input.pid, signal=input.signal, processes=len(await self._members(input.pid)))
         await self._living(input.pid)
+        if input.signal == "KILL" and call.agent is not None:
+            raise Forbidden("agents use process.kill, which asks a person, or send TERM", signal="KILL")
         if input.signal in ("TERM", "KILL"):
             await self._store.write(lambda tx: self._roster.stopping(tx, input.pid, call.actor))
             self._roster.poke(input.pid)
@@ -518,8 +523,11 @@ class ProcessService:
         return row
 
     async def _unused(self, agent: str) -> None:
-        for supervisor in self._roster.of_agent(agent):
-            raise Conflict(f"it runs as process {supervisor.pid}; end that first", pid=supervisor.pid)
+        ended = [str(state) for state in ENDED]
+        query = select(ProcessRow.pid).where(ProcessRow.agent == agent, col(ProcessRow.state).not_in(ended))
+        pid = await self._store.read(lambda session: session.exec(query).first())
+        if pid is not None:  # also one that is queued, or that nobody attends just now
+            raise Conflict(f"it runs as process {pid}; end that first", pid=pid)
 
     def _done(self, row: ProcessRow, until: str) -> bool:
         if State(row.state) in ENDED:
@@ -528,7 +536,7 @@ class ProcessService:
 
     async def _result(self, row: ProcessRow) -> m.ProcessResult:
         begun = datetime.fromisoformat(row.created_at).timestamp()
-        changed = await anyio.to_thread.run_sync(queries.changed_files, Path(row.cwd), begun)
+        changed = await anyio.to_thread.run_sync(queries.changed_files, Path(row.cwd), begun, row.uid)
         return queries.result_of(row, changed)
 
 

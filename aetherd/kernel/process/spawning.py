@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from sqlmodel import Session, col, select
 
-from aetherd.core.errors import Conflict, Invalid, Unavailable
+from aetherd.core.errors import Conflict, Forbidden, Invalid, Unavailable
 from aetherd.kernel.process.events import ProcessSpawned
 from aetherd.kernel.process.host import refuse_other_tiers
 from aetherd.kernel.process.models import ProcessSpawn
@@ -51,6 +53,8 @@ async def accept(
     session = None
     if known is not None and input.session == "resume":
         session = await workshop.store.read(lambda found: last_session(found, known.id, input.runtime))
+    if input.cwd is not None and call.agent is not None and workshop.host.own_uids:
+        await _may_work_in(workshop, Path(input.cwd), call, known)
     key = secrets.token_hex(12)
     record = workshop.record
 
@@ -93,6 +97,26 @@ async def accept(
     except Exception:
         workshop.vault.drop(key)
         raise
+
+
+async def _may_work_in(workshop: Workshop, cwd: Path, call: Call, known: AgentRecord | None) -> None:
+    """Keep an agent from opening any directory of the machine to a process, which `cwd` does (kernel/process/host.py).
+
+    It may name the home of the agent that shall run, or what its own process was given, and what lies below.
+    """
+    agents = workshop.settings.home / "agents"
+    if ".." not in cwd.parts:
+        home = None if known is None else agents / known.id / "home"
+        if home is not None and (cwd == home or home in cwd.parents):
+            return
+        given = None if call.pid is None else Path((await workshop.read_row(call.pid)).cwd)
+        if given is not None and agents not in given.parents and (cwd == given or given in cwd.parents):
+            real, base = await anyio.to_thread.run_sync(lambda: (cwd.resolve(), given.resolve()))
+            if real == base or base in real.parents:
+                return
+    raise Forbidden(
+        f"an agent may not open {cwd} to a process; leave `cwd` out, or name its own directory", field="cwd"
+    )
 
 
 def last_session(session: Session, agent: str, runtime: str) -> str | None:

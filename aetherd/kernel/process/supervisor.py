@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -96,14 +97,17 @@ class Supervisor:
                     if not await self._once():
                         return
                     failures = 0
-                except Unavailable as exc:  # the disk is full, say: the agent waits, nothing of it is lost
-                    logger.warning("process %d: %s; trying again", self.pid, exc.message)
+                except Exception as exc:
+                    if (wait := _unavailable(exc)) is not None:  # the disk is full, say: nothing of it is lost
+                        logger.warning("process %d: %s; trying again", self.pid, wait.message)
+                    else:  # ours, not the agent's: it goes on, and is adopted again
+                        failures += 1
+                        logger.exception("supervising process %d failed", self.pid)
                     await anyio.sleep(UNKNOWN_S)
-                except Exception:  # ours, not the agent's: it goes on, and is adopted again
-                    failures += 1
-                    logger.exception("supervising process %d failed", self.pid)
-                    await anyio.sleep(UNKNOWN_S)
-            await self._unknown("aetherd failed to supervise it; see its log, a restart of aetherd adopts it again")
+            try:
+                await self._unknown("aetherd failed to supervise it; see its log, a restart of aetherd adopts it again")
+            except AetherError:
+                logger.exception("process %d: its state could not be written", self.pid)
         finally:
             self.launched.set()
             self.ended.set()
@@ -208,7 +212,7 @@ class Supervisor:
         resume = self.row.session is not None and (self.row.incarnation > 0 or self.row.resumes)
         try:
             spawn, adapter = await self._w.spawn_of(self.row, mode, resume)
-            launch = adapter.launch(spawn)
+            launch = await anyio.to_thread.run_sync(adapter.launch, spawn)  # it reads files, also the agent's
             inc = await self._w.store.write(lambda tx: self._begin(tx, launch, mode, resume))
             if inc is None:
                 await self._end(Verdict("killed", f"ended by {self.row.ended_by}"), None, None)
@@ -436,8 +440,8 @@ class Supervisor:
             except Exception:
                 logger.exception("process %d: what waited for its start could not be brought", self.pid)
 
-    async def _follow(self, spawn: Spawn, since: float) -> None:
-        """Tell what was said in the TUI, and go on in the conversation the person left, if it is another."""
+    async def _follow(self, spawn: Spawn, since: float) -> Callable[[Tx], None]:
+        """Return what writes what was said in the TUI, and the conversation the person left, if it is another."""
         adapter, number = self._w.adapter(self.row.runtime), self.row.incarnation
 
         def look() -> tuple[str | None, list[Output]]:
@@ -451,7 +455,7 @@ class Supervisor:
             row.session = moved or row.session
             self._w.record.outputs(tx, row, told, number)
 
-        await self._w.store.write(work)
+        return work
 
     async def _step(self, step: str) -> None:
         def work(tx: Tx) -> None:
@@ -501,9 +505,8 @@ class Supervisor:
         mode = inc.mode
         since = datetime.fromisoformat(inc.started_at).timestamp()
         lived = self._w.clock.now().timestamp() - since
-        if mode == "tui":
-            await self._follow(spawn, since)
-        await self._close_incarnation(exit.code, exit.signal)
+        followed = await self._follow(spawn, since) if mode == "tui" else None
+        await self._close_incarnation(exit.code, exit.signal, followed)
         self.row = await self._w.read_row(self.pid)
         stderr = await anyio.to_thread.run_sync(_last_words, self._w.shim_dir(self.pid, inc.number), inc.stdio)
         ended = Ended(exit.code, exit.signal, stderr.decode("utf-8", "replace"), self.row.ended_by is not None)
@@ -534,7 +537,10 @@ class Supervisor:
             await self._end(Verdict("failed", why), None, None, lost=why)
         return False
 
-    async def _close_incarnation(self, code: int | None, number: int | None) -> None:
+    async def _close_incarnation(
+        self, code: int | None, number: int | None, also: Callable[[Tx], None] | None = None
+    ) -> None:
+        """Write its end; `also` in the same transaction, so that a crash in between tells nothing twice."""
         inc = self.incarnation
         if inc is None or inc.ended_at is not None:
             return
@@ -542,6 +548,8 @@ class Supervisor:
         key = (self.pid, inc.number)
 
         def work(tx: Tx) -> None:
+            if also is not None:
+                also(tx)
             stored = tx.session.get_one(IncarnationRow, key)
             stored.ended_at, stored.code, stored.signal = now, code, number
             tx.session.add(stored)
@@ -566,6 +574,14 @@ class Supervisor:
 
         self.row = await self._w.store.write(work)
         await self._w.closed(self.row)
+
+
+def _unavailable(exc: BaseException) -> Unavailable | None:
+    """Return why it cannot be done just now, when that is all that went wrong; task groups wrap it."""
+    if isinstance(exc, BaseExceptionGroup):
+        found = [_unavailable(one) for one in exc.exceptions]
+        return found[0] if all(found) else None
+    return exc if isinstance(exc, Unavailable) else None
 
 
 def _last_words(directory: Path, stdio: str) -> bytes:
