@@ -146,9 +146,7 @@ def phase(pid: int, name: str) -> Any:
     """Return what recognizes a phase of a process."""
 
     def met(event: Event) -> bool:
-        return bool(
-            event["type"] == "process.phase_changed" and event["pid"] == pid and event["data"]["to_phase"] == name
-        )
+        return bool(event["type"] == "process.phase_changed" and event["pid"] == pid and event["data"]["to"] == name)
 
     return met
 

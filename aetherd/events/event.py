@@ -21,7 +21,7 @@ class Event(Model):
 
     def data(self) -> str:
         """Return the event's own fields as JSON."""
-        return self.model_dump_json(exclude={"type", "pid", "agent"})
+        return self.model_dump_json(exclude={"type", "pid", "agent"}, by_alias=True)
 
 
 class Frame(Model):

@@ -435,9 +435,9 @@ def children(os_pid: int) -> list[int]:
 
 def phases(events: Sequence[Event]) -> list[str]:
     """Return the phases a process went through."""
-    return [event["data"]["to_phase"] for event in events if event["type"] == "process.phase_changed"]
+    return [event["data"]["to"] for event in events if event["type"] == "process.phase_changed"]
 
 
 def states(events: Sequence[Event]) -> list[str]:
     """Return the states a process went through."""
-    return [event["data"]["to_state"] for event in events if event["type"] == "process.state_changed"]
+    return [event["data"]["to"] for event in events if event["type"] == "process.state_changed"]

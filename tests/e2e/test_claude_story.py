@@ -113,7 +113,7 @@ def test_an_interrupted_text_is_kept_and_the_agent_waits(daemon: Daemon) -> None
         with daemon.stream() as stream:
             claude = Claude(daemon, api)
             api.wait_for_request(1)
-            stream.wait(lambda e: e.get("pid") == claude.pid and e["data"].get("to_phase") == "thinking")
+            stream.wait(lambda e: e.get("pid") == claude.pid and e["data"].get("to") == "thinking")
             until(lambda: api.requests[0].first_byte_at, 10, "the first byte")
             daemon.call("process.interrupt", pid=claude.pid)
             ended = stream.wait(lambda e: e["type"] == "agent.turn_ended" and e["pid"] == claude.pid)

@@ -123,7 +123,7 @@ def running_at_most(events: list[Event]) -> int:
     most, live = 0, set()
     for event in events:
         if event["type"] == "process.state_changed":
-            state = event["data"]["to_state"]
+            state = event["data"]["to"]
             (live.discard if state in ("exited", "lost", "queued") else live.add)(event["pid"])
             most = max(most, len(live))
     return most
@@ -135,9 +135,9 @@ def lawful(events: list[Event]) -> None:
     for event in events:
         if event["type"] == "process.state_changed":
             data, pid = event["data"], event["pid"]
-            assert now.get(pid, "created") == data["from_state"], event
-            assert State(data["to_state"]) in TRANSITIONS[State(data["from_state"])], event
-            now[pid] = data["to_state"]
+            assert now.get(pid, "created") == data["from"], event
+            assert State(data["to"]) in TRANSITIONS[State(data["from"])], event
+            now[pid] = data["to"]
 
 
 def test_a_hundred_spawns_at_once_all_run_and_never_more_than_may(narrow: Daemon) -> None:

@@ -258,7 +258,7 @@ def killer(daemon: Daemon, pid: int, step: str, since: int) -> Callable[[Event],
 
     def watch(event: Event) -> None:
         stepped = event["id"] > since and event["type"] == "control.stepped" and event["pid"] == pid
-        if stepped and event["data"]["to_step"] == step and next(left) == 0 and daemon.process is not None:
+        if stepped and event["data"]["to"] == step and next(left) == 0 and daemon.process is not None:
             daemon.process.kill()
 
     return watch
@@ -305,5 +305,5 @@ def test_a_kill_in_each_step_of_the_hand_over_ends_in_one_runtime_and_one_story(
         last = api.requests
         assert occurrences(last, "the only goal") == 1
         assert [occurrences(last, f"note {round}") for round in range(rounds)] == [1] * rounds
-        states = {event["data"]["to_state"] for event in daemon.events(pid=claude.pid, types="process.state_changed")}
+        states = {event["data"]["to"] for event in daemon.events(pid=claude.pid, types="process.state_changed")}
         assert states == {"starting", "running"}

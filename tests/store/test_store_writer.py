@@ -302,3 +302,21 @@ async def test_what_is_queued_at_shutdown_is_written_and_later_writes_are_refuse
 async def test_a_reader_cannot_write(store: Store) -> None:
     with pytest.raises(Exception, match="readonly"):
         await store.read(lambda session: session.connection().exec_driver_sql("DELETE FROM token"))
+
+
+async def test_a_caller_who_is_cancelled_while_it_writes_still_does_what_follows_at_once(store: Store) -> None:
+    release, _ = await held(store)
+    followed: list[str] = []
+
+    async def change() -> None:
+        await store.write(lambda tx: tx.session.add(token("a")))
+        followed.append("known in memory too")
+        await anyio.sleep(10)
+        followed.append("never")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(change)
+        await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+        release()
+    assert (followed, await ids(store)) == (["known in memory too"], ["a"])

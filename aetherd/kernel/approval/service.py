@@ -257,6 +257,13 @@ class ApprovalService:
                 group.start_soon(self._run_stored, key)
 
     async def _run_stored(self, key: str) -> None:
+        """Run an allowed call once; a database that does not take it just now is no end of the daemon."""
+        try:
+            await self._run_once(key)
+        except AetherError as exc:
+            logger.error("the allowed call %s could not be recorded: %s", key, exc.message)
+
+    async def _run_once(self, key: str) -> None:
         """Run an allowed call once, as the one who asked."""
 
         def begin(tx: Tx) -> ApprovalRow | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from aetherd.events import Event
 
 
@@ -19,8 +21,8 @@ class ControlStepped(Event):
     """The hand-over went one step on."""
 
     type: Literal["control.stepped"] = "control.stepped"
-    from_step: str
-    to_step: str
+    from_step: str = Field(serialization_alias="from", description="the step before")
+    to_step: str = Field(serialization_alias="to", description="the step now")
     holder: str | None = None
 
 

@@ -23,8 +23,8 @@ class ProcessStateChanged(Event):
     """A process went from one state to another."""
 
     type: Literal["process.state_changed"] = "process.state_changed"
-    from_state: str
-    to_state: str
+    from_state: str = Field(serialization_alias="from", description="the state before")
+    to_state: str = Field(serialization_alias="to", description="the state now")
     source: str = Field(description="protocol, process, screen or user")
     reason: str | None = None
 
@@ -33,8 +33,8 @@ class ProcessPhaseChanged(Event):
     """What a running agent does changed."""
 
     type: Literal["process.phase_changed"] = "process.phase_changed"
-    from_phase: str | None
-    to_phase: str
+    from_phase: str | None = Field(serialization_alias="from", description="the phase before")
+    to_phase: str = Field(serialization_alias="to", description="the phase now")
     source: str
     reason: str | None = None
 

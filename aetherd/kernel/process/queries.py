@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -179,8 +180,8 @@ def result_of(row: ProcessRow, changed: list[str]) -> ProcessResult:
     )
 
 
-def changed_files(cwd: Path, since: float, uid: int | None = None) -> list[str]:
-    """Return files below the directory modified since then (seconds); blocking, bounded.
+def changed_files(cwd: Path, since: float, uid: int | None = None, until: float = math.inf) -> list[str]:
+    """Return files below the directory modified in that time (Unix seconds); blocking, bounded.
 
     With a uid only files of that owner: the directory may be a link of the agent's, and we see more than it may.
     """
@@ -195,7 +196,7 @@ def changed_files(cwd: Path, since: float, uid: int | None = None) -> list[str]:
             path = os.path.join(directory, name)
             try:
                 about = os.lstat(path)
-                if about.st_mtime >= since and uid in (None, about.st_uid):
+                if since <= about.st_mtime <= until and uid in (None, about.st_uid):
                     found.append(os.path.relpath(path, cwd))
             except OSError:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal as signals
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ from aetherd.runtime import Runtime
 from aetherd.store import Store, Tx
 
 LAUNCH_S = 10.0  # how long spawn waits for the first launch before it answers `starting`
+SETTLE_S = 1.0  # file times and our clock may differ by a tick
 CONTEXT_S = 2.0  # how long a source of context may take
 ONE = Subject("process", "pid")
 
@@ -536,7 +538,8 @@ class ProcessService:
 
     async def _result(self, row: ProcessRow) -> m.ProcessResult:
         begun = datetime.fromisoformat(row.created_at).timestamp()
-        changed = await anyio.to_thread.run_sync(queries.changed_files, Path(row.cwd), begun, row.uid)
+        ended = datetime.fromisoformat(row.exited_at).timestamp() + SETTLE_S if row.exited_at else math.inf
+        changed = await anyio.to_thread.run_sync(queries.changed_files, Path(row.cwd), begun, row.uid, ended)
         return queries.result_of(row, changed)
 
 

@@ -42,6 +42,14 @@ logger = logging.getLogger(__name__)
 CHECK_S = 15.0
 
 
+# Looked for already, used by rooms to come.
+PROGRAMS = (
+    ("docker", ("docker",), "needed by the sandbox tier docker, which is not built yet"),
+    ("browser", ("chromium", "google-chrome"), "needed by the room browser, which is not built yet"),
+    ("gpu", ("nvidia-smi",), "no NVIDIA driver; a machine without GPU is a normal machine"),
+)
+
+
 class SystemService:
     """Speaks for the daemon."""
 
@@ -155,6 +163,7 @@ class SystemService:
                 if str(separate["trees"]).startswith("cgroup")
                 else "delegate a cgroup v2 subtree to this user",
             ),
+            *(_program(name, names, why) for name, names, why in PROGRAMS),
             Check(
                 name="disk",
                 state="ok" if free > 1 << 30 else "warning",
@@ -183,6 +192,17 @@ def _found(adapter: Runtime, report: Report) -> RuntimeFound:
         missing=report.missing,
         needs=list(adapter.hints.needs),
         capabilities=asdict(adapter.capabilities),
+    )
+
+
+def _program(name: str, names: tuple[str, ...], why: str) -> Check:
+    """Look for a program on PATH."""
+    found = next((path for one in names if (path := shutil.which(one))), None)
+    return Check(
+        name=name,
+        state="ok" if found else "missing",
+        detail=found or f"not installed; {why}",
+        fix=None if found else f"install {names[0]} when you need it",
     )
 
 

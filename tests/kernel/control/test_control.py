@@ -32,12 +32,12 @@ async def held(lab: Lab, **raw: Any) -> Any:
 async def back(lab: Lab, process: Any, **raw: Any) -> Any:
     """Hand back, and return the process once its agent goes on."""
     await lab("control.release", pid=process.pid, **raw)
-    await lab.event("control.stepped", pid=process.pid, to_step="free")
+    await lab.event("control.stepped", pid=process.pid, to="free")
     return await lab("process.get", pid=process.pid)
 
 
 def steps(lab: Lab, pid: int) -> list[str]:
-    return [one["to_step"] for one in lab.of(pid, "control.stepped")]
+    return [one["to"] for one in lab.of(pid, "control.stepped")]
 
 
 # Taking over and handing back ------------------------------------------------------------------------
@@ -85,7 +85,7 @@ async def test_the_agent_is_told_the_note_once_and_nothing_without_one(lab: Lab)
 
 async def test_a_turn_is_interrupted_first_and_the_agent_is_told_to_go_on(lab: Lab) -> None:
     made = await lab.ready(await lab.spawn(goal="work"))
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
+    await lab.event("process.phase_changed", pid=made.pid, to="thinking")
     await lab("control.acquire", pid=made.pid)
     await back(lab, made)
     await lab.event("agent.turn_ended", pid=made.pid, outcome="completed")
@@ -124,7 +124,7 @@ async def test_a_person_who_leaves_the_tui_hands_back_by_it(lab: Lab, monkeypatc
     monkeypatch.setattr(lab.puppet, "screen", ("/bin/sh", "-c", "read line; exit 0"))
     made = await held(lab)
     await lab("terminal.send", terminal=str(made.pid), text="bye\r")
-    await lab.event("control.stepped", pid=made.pid, to_step="free")
+    await lab.event("control.stepped", pid=made.pid, to="free")
     assert [one["reason"] for one in lab.of(made.pid, "control.released")] == ["its terminal was closed"]
     found = await lab("process.get", pid=made.pid)
     assert (found.mode, found.controller, found.state) == ("headless", None, "running")
@@ -144,7 +144,7 @@ async def test_a_tui_that_does_not_open_gives_the_agent_back_to_itself(
     monkeypatch.setattr(lab.puppet, "screen", screen)
     with suppress(Conflict):  # it may be there for a moment
         await lab("control.acquire", pid=made.pid)
-    await lab.event("control.stepped", pid=made.pid, to_step="free")
+    await lab.event("control.stepped", pid=made.pid, to="free")
     (released,) = lab.of(made.pid, "control.released")
     assert re.match(words, released["reason"])
     assert (await lab("control.status", pid=made.pid)).reason == released["reason"]
@@ -276,7 +276,7 @@ async def test_a_lease_ends_when_its_holder_is_not_seen_and_lives_while_it_is(la
 async def test_an_agent_whose_holder_is_gone_goes_on(lab: Lab) -> None:
     made = await held(lab)
     lab.clock.advance(601)
-    await lab.event("control.stepped", pid=made.pid, to_step="free")
+    await lab.event("control.stepped", pid=made.pid, to="free")
     await lab("process.send", pid=made.pid, text="say on my own")
     assert (await lab.result(made.pid)).text == "on my own"
 

@@ -67,7 +67,7 @@ async def test_a_wait_ends_with_the_result_with_the_exit_or_with_its_time(lab: L
 
 async def test_a_wait_that_is_over_says_running_and_shows_the_phases_it_saw(lab: Lab) -> None:
     made = await lab.spawn(goal="work")
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
+    await lab.event("process.phase_changed", pid=made.pid, to="thinking")
     told: list[str] = []
 
     async def progress(done: float, total: float | None, text: str | None) -> None:
@@ -142,7 +142,7 @@ async def test_a_pause_is_shown_until_it_is_resumed_and_only_then_can_be(lab: La
         paused = await lab("process.pause", pid=made.pid)
         assert (paused.state, paused.reason) == ("paused", "paused by user:owner")
     assert (await lab("process.resume", pid=made.pid)).state == "running"
-    states = [one["to_state"] for one in lab.of(made.pid, "process.state_changed")]
+    states = [one["to"] for one in lab.of(made.pid, "process.state_changed")]
     assert states == ["starting", "running", "paused", "running"]
 
 
@@ -169,7 +169,7 @@ async def test_a_term_is_an_end_that_was_asked_for(lab: Lab) -> None:
     await lab("process.signal", pid=made.pid, signal="TERM")
     found = await lab.ended(made.pid)
     assert (found.outcome, found.ended_by, found.exit_signal) == ("killed", "user:owner", 15)
-    states = [one["to_state"] for one in lab.of(made.pid, "process.state_changed")]
+    states = [one["to"] for one in lab.of(made.pid, "process.state_changed")]
     assert states == ["starting", "running", "stopping", "exited"]
 
 

@@ -199,6 +199,7 @@ def test_files_changed_are_those_since_then_without_what_tools_keep(tmp_path: Pa
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     assert changed_files(tmp_path, 2000) == ["dangling", "new", "sub/new"]
     assert changed_files(tmp_path / "gone", 0) == []
+    assert changed_files(tmp_path, 0, until=1) == []
 
 
 def test_a_list_of_changed_files_has_a_bound(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ async def told(lab: Lab, pid: int, text: str, state: str = "delivered") -> dict[
 
 
 def phases(lab: Lab, pid: int) -> list[str]:
-    return [one["to_phase"] for one in lab.of(pid, "process.phase_changed")]
+    return [one["to"] for one in lab.of(pid, "process.phase_changed")]
 
 
 async def deliver(lab: Lab, agent: str, text: str, key: str, priority: str = "next") -> bool:
@@ -49,7 +49,7 @@ async def test_a_goal_and_what_is_sent_after_it_are_told_once_and_in_order(lab: 
 
 async def test_a_text_for_after_the_turn_waits_for_its_end_and_others_do_not(lab: Lab) -> None:
     made = await lab.spawn(goal="work")
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
+    await lab.event("process.phase_changed", pid=made.pid, to="thinking")
     await lab("process.send", pid=made.pid, text="say later", priority="queue")
     await lab("process.send", pid=made.pid, text="work on", priority="next")
     await told(lab, made.pid, "work on")
@@ -62,9 +62,9 @@ async def test_a_text_for_after_the_turn_waits_for_its_end_and_others_do_not(lab
 
 async def test_an_interrupted_turn_leaves_the_agent_waiting_for_input(lab: Lab) -> None:
     made = await lab.spawn(goal="work")
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
+    await lab.event("process.phase_changed", pid=made.pid, to="thinking")
     await lab("process.interrupt", pid=made.pid)
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="waiting_input")
+    await lab.event("process.phase_changed", pid=made.pid, to="waiting_input")
     found = await lab("process.get", pid=made.pid)
     assert (found.state, found.phase, found.phase_source, found.outcome) == (
         "running",
@@ -85,7 +85,7 @@ async def test_a_program_takes_no_text_and_says_where_to_type(lab: Lab) -> None:
 
 async def test_what_was_not_told_before_the_end_is_told_to_have_failed(lab: Lab) -> None:
     made = await lab.spawn(goal="work")
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
+    await lab.event("process.phase_changed", pid=made.pid, to="thinking")
     await lab("process.send", pid=made.pid, text="say never", priority="queue")
     await lab("process.kill", pid=made.pid)
     assert lab.said(made) == ["work"]
@@ -106,7 +106,7 @@ async def test_a_message_is_delivered_once_per_key(lab: Lab) -> None:
 
 async def test_a_message_its_process_did_not_hear_goes_to_the_next_run(lab: Lab) -> None:
     made = await lab.spawn(goal="work")
-    await lab.event("process.phase_changed", pid=made.pid, to_phase="thinking")
+    await lab.event("process.phase_changed", pid=made.pid, to="thinking")
     assert await deliver(lab, made.agent, "say late", "key-3", "queue")
     await lab("process.kill", pid=made.pid)
     assert not await deliver(lab, made.agent, "say late", "key-3")
@@ -169,7 +169,7 @@ async def test_a_limit_is_a_phase_that_says_when_it_lifts(lab: Lab) -> None:
     ended = {"type": "ended", "outcome": "limited", "error": "enough", "resets_at": "2030-01-01T00:00:00Z"}
     made = await lab.spawn(goal=f"print {json.dumps(ended)} ;; work")
     assert (await lab.result(made.pid)).outcome == "limited"
-    (last,) = [one for one in lab.of(made.pid, "process.phase_changed") if one["to_phase"] == "limited"]
+    (last,) = [one for one in lab.of(made.pid, "process.phase_changed") if one["to"] == "limited"]
     assert last["reason"] == "lifts at 2030-01-01T00:00:00Z"
     assert lab.of(made.pid, "agent.limit_reached") == [{"error": "enough", "resets_at": "2030-01-01T00:00:00Z"}]
 

@@ -418,8 +418,10 @@ export interface ControlStatusInput {
 
 /** The hand-over went one step on. */
 export interface ControlSteppedData {
-  from_step: string;
-  to_step: string;
+  /** the step before */
+  from: string;
+  /** the step now */
+  to: string;
   holder: string | null;
 }
 
@@ -1034,8 +1036,10 @@ export interface ProcessOutputOutput {
 
 /** What a running agent does changed. */
 export interface ProcessPhaseChangedData {
-  from_phase: string | null;
-  to_phase: string;
+  /** the phase before */
+  from: string | null;
+  /** the phase now */
+  to: string;
   source: string;
   reason: string | null;
 }
@@ -1161,8 +1165,10 @@ export interface ProcessStartedData {
 
 /** A process went from one state to another. */
 export interface ProcessStateChangedData {
-  from_state: string;
-  to_state: string;
+  /** the state before */
+  from: string;
+  /** the state now */
+  to: string;
   /** protocol, process, screen or user */
   source: string;
   reason: string | null;

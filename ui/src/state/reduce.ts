@@ -36,11 +36,11 @@ export function activityOf(event: AnyEvent): Activity | null {
 function changed(process: Process, event: AnyEvent): Process {
   switch (event.type) {
     case "process.state_changed":
-      return { ...process, state: event.data.to_state, reason: event.data.reason };
+      return { ...process, state: event.data.to, reason: event.data.reason };
     case "process.phase_changed":
       return {
         ...process,
-        phase: event.data.to_phase,
+        phase: event.data.to,
         phase_source: event.data.source,
         phase_at: event.at,
         reason: event.data.reason,
@@ -103,7 +103,7 @@ function lease(fleet: Fleet, event: AnyEvent): Fleet["leases"] {
       return { ...fleet.leases, [pid]: { ...old, held: true, holder, reason, since: event.at, requested: null } };
     }
     case "control.stepped":
-      return { ...fleet.leases, [pid]: { ...old, step: event.data.to_step as typeof old.step } };
+      return { ...fleet.leases, [pid]: { ...old, step: event.data.to as typeof old.step } };
     case "control.released":
       return {
         ...fleet.leases,

@@ -137,15 +137,15 @@ function addState(story: Story, event: AnyEvent, base: { key: string; id: number
   };
   switch (event.type) {
     case "process.state_changed": {
-      const { to_state, reason } = event.data;
-      const minor = to_state === "starting" || to_state === "created" || to_state === "stopping" || to_state === "exited";
+      const { to, reason } = event.data;
+      const minor = to === "starting" || to === "created" || to === "stopping" || to === "exited";
       const by = event.actor.startsWith("user:") ? `by ${event.actor.slice(5)}` : null;
-      return state(to_state, reason ?? by, "calm", minor);
+      return state(to, reason ?? by, "calm", minor);
     }
     case "process.phase_changed": {
-      const { to_phase, reason, source } = event.data;
+      const { to, reason, source } = event.data;
       const detail = [reason, source].filter(Boolean).join(" · ") || null;
-      return state(to_phase.replaceAll("_", " "), detail, "calm", MINOR_PHASES.has(to_phase) || !reason);
+      return state(to.replaceAll("_", " "), detail, "calm", MINOR_PHASES.has(to) || !reason);
     }
     case "process.started":
       story.handed = -1;
