@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from aetherd.core.context import Origin
@@ -215,7 +216,7 @@ class Writer:
                 work.rode = work.slot.taken = False
             cursor.execute("ROLLBACK TO work")
             cursor.execute("RELEASE work")
-            work.error = exc
+            work.error = _told(exc)
         finally:
             tx.close()
         if (took := time.monotonic() - begun) > SLOW_S:
@@ -243,3 +244,10 @@ class Writer:
                 work.future.set_exception(work.error)
             else:
                 work.future.set_result(work.result)
+
+
+def _told(exc: Exception) -> Exception:
+    """A database that cannot take a write (disk full, say) is unavailable, not a fault of whoever writes."""
+    if isinstance(exc, sqlite3.OperationalError | OperationalError):
+        return Unavailable(f"the database did not take the write: {exc}; nothing of it was kept")
+    return exc

@@ -61,6 +61,7 @@ open(f"{home}/secrets/owner.token", "w").write("t")
 open(f"{home}/run/aetherd.pid", "w").write(f"{os.getpid()}\\n")
 class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))  # unread, it would reset the connection
         body = b'{"ready": true, "address": "http://127.0.0.1:1"}'
         self.send_response(200)
         self.send_header("content-length", str(len(body)))

@@ -238,7 +238,7 @@ async def test_a_caller_that_left_does_not_undo_its_write_nor_hold_up_others(sto
         group.start_soon(store.write, lambda tx: tx.session.add(token("a")))
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-    release()
+        release()
     await store.write(lambda tx: tx.session.add(token("b")))
     assert await ids(store) == ["a", "b"]
 

@@ -293,7 +293,9 @@ class Supervisor:
             await self._roll_back(f"its terminal could not be opened: {text}")
             return
         self.failure = exc if isinstance(exc, AetherError) else Unavailable(text, pid=self.pid)
-        await self._end(Verdict("failed", text), None, None)
+        self.row = await self._w.read_row(self.pid)
+        by = self.row.ended_by  # somebody may have killed it while it was launched
+        await self._end(Verdict("killed", f"ended by {by}") if by else Verdict("failed", text), None, None)
 
     # Attending ---------------------------------------------------------------------------------------
 
