@@ -16,5 +16,6 @@ class Lifecycle:
     health: Callable[[], dict[str, Any]] = dict  # every room's own word on how it is
     stop: Callable[[], None] = lambda: None  # ask the daemon to end
     address: str | None = None  # where the console is served
+    own_uids: bool = True  # whether agents can be given uids of their own here; the process room finds out
     started: float = field(default=0.0)  # monotonic
     up: anyio.Event = field(default_factory=anyio.Event)  # every room is

@@ -33,6 +33,7 @@ from aetherd.kernel.agent.models import (
     AgentRemoved as Removed,
 )
 from aetherd.kernel.agent.tables import AgentRow
+from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
@@ -51,8 +52,9 @@ class Home:
 class AgentService:
     """Creates, finds and removes agents."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, lifecycle: Lifecycle) -> None:
         self._store, self._settings, self._clock = store, settings, clock
+        self._lifecycle = lifecycle
         self._parents: dict[str, str | None] = {}  # who created whom: asked for every event, so kept here
         self.removal_gates: list[Any] = []  # async (agent id) -> None; raises Conflict while it is in use
         self._homes = anyio.CapacityLimiter(2)
@@ -81,7 +83,7 @@ class AgentService:
         row = await self._store.write(
             lambda tx: self.create_in(tx, call, name=input.name, role=input.role, description=input.description)
         )
-        await self.make_home(row.id, row.uid)
+        await self.make_home(row.id, self._uid(row))
         return self._wire(row)
 
     @operation("agent.list", effect=Effect.READ, access=Rule.OWN)
@@ -187,7 +189,7 @@ class AgentService:
         if ref is None and call.agent is None:
             raise Invalid("which agent? name one with `agent`", field="agent")
         row = await self._row(ref or str(call.agent))
-        return Home(row.id, self._place(row) / "home", row.uid)
+        return Home(row.id, self._place(row) / "home", self._uid(row))
 
     async def name_of(self, agent: str) -> str | None:
         """Return an agent's name, also of one that was removed."""
@@ -242,6 +244,10 @@ class AgentService:
         """Make an agent's directories with their owner and modes; those that exist stay as they are."""
         await anyio.to_thread.run_sync(_make, self._settings.home / "agents" / agent, uid, limiter=self._homes)
 
+    def _uid(self, row: AgentRow) -> int | None:
+        """Return the uid its processes run under; None when they share the daemon's."""
+        return row.uid if self._lifecycle.own_uids else None
+
     def _taken(self, tx: Tx, name: str, user: str) -> bool:
         query = select(AgentRow.id).where(
             AgentRow.name == name, AgentRow.user == user, col(AgentRow.removed_at).is_(None)
@@ -273,7 +279,8 @@ class AgentService:
         return self._settings.home / "agents" / row.id
 
     def _wire(self, row: AgentRow) -> Agent:
-        return Agent(**row.model_dump(exclude={"agent", "removed_at"}), home=str(self._place(row) / "home"))
+        facts = row.model_dump(exclude={"agent", "removed_at", "uid"})
+        return Agent(**facts, uid=self._uid(row), home=str(self._place(row) / "home"))
 
 
 def _make(place: Path, uid: int | None) -> None:

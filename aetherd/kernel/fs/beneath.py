@@ -196,8 +196,8 @@ def inside(home: Home) -> Iterator[Root]:
     except OSError as exc:
         raise NotFound(f"agent {home.agent} has no home directory", kind="home", id=home.agent) from exc
     try:
-        gid = os.fstat(descriptor).st_gid
-        with _acting_as(home.uid, gid):
+        owner = os.fstat(descriptor)  # whose the home is now, whatever the agent was promised
+        with _acting_as(None if owner.st_uid == os.geteuid() else owner.st_uid, owner.st_gid):
             yield Root(descriptor, home.agent)
     except OSError as exc:
         raise translated(exc) from exc

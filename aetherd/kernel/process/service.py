@@ -30,6 +30,7 @@ from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.doors import Doors, Relay
+from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.runtime import Runtime
 from aetherd.store import Store, Tx
@@ -54,12 +55,14 @@ class ProcessService:
         settings: Settings,
         doors: Doors,
         relay: Relay,
+        lifecycle: Lifecycle,
         runtimes: Mapping[str, Runtime],
         agent: Agents,
         token: Tokens,
         approval: Approvals,
     ) -> None:
         self._store, self._clock, self._settings = store, clock, settings
+        self._lifecycle = lifecycle
         self._agent, self._token, self._approval = agent, token, approval
         self.input_gates: list[InputGate] = []  # (pid, call) -> why it may not be told anything now
         self.holders: list[Callable[[int], str | None]] = []  # pid -> the person who holds its keyboard
@@ -99,6 +102,7 @@ class ProcessService:
     async def running(self) -> AsyncIterator[None]:
         """Re-adopt every living process before anything else happens."""
         await self._w.host.start()
+        self._lifecycle.own_uids = self._w.host.own_uids
         try:
             async with self._roster.running(), anyio.create_task_group() as group:
                 group.start_soon(housekeeping.sweep, self._w)
