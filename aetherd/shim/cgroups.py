@@ -1,5 +1,6 @@
 """Control groups as places that hold the processes of one tree: found, made, frozen, killed."""
 
+import errno
 import os
 import select
 import time
@@ -81,6 +82,9 @@ class Unified:
             (self.path / "cgroup.kill").write_text("1")
         except FileNotFoundError:
             return not self.path.exists()
+        except OSError as exc:
+            if exc.errno != errno.ENODEV:
+                raise  # ENODEV: somebody removed it while we wrote; then nothing is in it
         return True
 
 

@@ -138,7 +138,9 @@ class ProcessService:
         return await self._get(row.pid)
 
     async def _context(self, agent: str | None, goal: str | None, call: Call) -> str:
-        parts = []
+        parts: list[str] = []
+        if goal is None:
+            return ""  # nothing to remember for: a command, or an agent that waits for its first word
         for source in self.context_sources:
             with anyio.move_on_after(CONTEXT_S):
                 parts.append(await source(agent or "", call.user, call.org, goal))
