@@ -1,5 +1,7 @@
 """The process itself: from a fork of the shim to the exec of the agent."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import json
@@ -7,13 +9,16 @@ import os
 import resource
 import signal
 import termios
-from typing import Any, NoReturn
 
 from ptyprocess import PtyProcess
 
 from aetherd.shim import syscalls
-from aetherd.shim.records import SpawnFailed, reason
+from aetherd.shim.errors import SpawnFailed, reason
 from aetherd.shim.windows import open_windows
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _PIPE_SIZE = 1 << 18
 _IUTF8 = 0o40000  # Python has no name for it

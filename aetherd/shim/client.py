@@ -18,16 +18,14 @@ from pathlib import Path
 
 from aetherd.shim import frames
 from aetherd.shim.disk import read_exit, read_hello, read_output, read_stderr
+from aetherd.shim.errors import ShimError, ShimGone, SpawnFailed
 from aetherd.shim.proc import alive, boot_id, start_time_of
 from aetherd.shim.records import (
     Blocked,
     Exit,
     Hello,
     Output,
-    ShimError,
-    ShimGone,
     Spawned,
-    SpawnFailed,
     SpawnRequest,
 )
 from aetherd.shim.remains import Remains

@@ -1,15 +1,19 @@
 """The way of a fresh fork of the zygote into a shim, and what is said when it does not get there."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import signal
-import traceback
-from typing import Any
 
 from aetherd.shim import syscalls
-from aetherd.shim.records import SpawnFailed, reason
+from aetherd.shim.errors import SpawnFailed, reason
 from aetherd.shim.shim import Shim
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def failure(id: int, step: str, errno: int, message: str) -> dict[str, Any]:
@@ -43,6 +47,8 @@ def live(request: dict[str, Any], ready: int) -> int:
 
 
 def _write_crash(place: str) -> None:
+    import traceback  # here, because no shim that lives needs it
+
     try:
         with open(os.path.join(place, "crash.txt"), "w") as file:
             traceback.print_exc(file=file)

@@ -6,55 +6,54 @@ reads it, a type byte never changes its meaning, and a payload only ever grows a
 """
 
 import struct
-from typing import Final
 
-PROTOCOL: Final = 1
+PROTOCOL = 1
 """Version of these frames, told in every HELLO."""
 
 # From a shim.
-HELLO: Final = 0x01  # JSON object, the fields of `records.Hello`
-OUTPUT: Final = 0x02  # u64 absolute offset, then 1 to CHUNK bytes
-EXIT: Final = 0x03  # JSON object, the fields of `records.Exit`; the last frame
-BLOCKED: Final = 0x04  # u8 1 or 0, u64 bytes not acknowledged
-RESULT: Final = 0x05  # u64 input id, u8 index into RESULTS
-REFUSED: Final = 0x06  # UTF-8 reason, then the connection closes
+HELLO = 0x01  # JSON object, the fields of `records.Hello`
+OUTPUT = 0x02  # u64 absolute offset, then 1 to CHUNK bytes
+EXIT = 0x03  # JSON object, the fields of `records.Exit`; the last frame
+BLOCKED = 0x04  # u8 1 or 0, u64 bytes not acknowledged
+RESULT = 0x05  # u64 input id, u8 index into RESULTS
+REFUSED = 0x06  # UTF-8 reason, then the connection closes
 
 # To a shim.
-ATTACH: Final = 0x10  # u64 offset to stream from, u64 credit (see CREDIT)
-INPUT: Final = 0x11  # u64 id, then the bytes for the process
-CLOSE_STDIN: Final = 0x12  # u64 id
-RESIZE: Final = 0x13  # u16 rows, u16 columns
-ACK: Final = 0x14  # u64: everything below this offset is safe with the client
-LIMIT: Final = 0x15  # i64: do not read output beyond this offset; -1 lifts it
-CREDIT: Final = 0x16  # u64: this many more bytes of OUTPUT may be sent; so a client's memory is bounded
+ATTACH = 0x10  # u64 offset to stream from, u64 credit (see CREDIT)
+INPUT = 0x11  # u64 id, then the bytes for the process
+CLOSE_STDIN = 0x12  # u64 id
+RESIZE = 0x13  # u16 rows, u16 columns
+ACK = 0x14  # u64: everything below this offset is safe with the client
+LIMIT = 0x15  # i64: do not read output beyond this offset; -1 lifts it
+CREDIT = 0x16  # u64: this many more bytes of OUTPUT may be sent; so a client's memory is bounded
 
 # Between the daemon and the zygote.
-SPAWN: Final = 0x20  # JSON object: id, deadline and the fields of `records.SpawnRequest`
-SPAWNED: Final = 0x21  # JSON object: id and either the fields of `records.Spawned` or `error`
+SPAWN = 0x20  # JSON object: id, deadline and the fields of `records.SpawnRequest`
+SPAWNED = 0x21  # JSON object: id and either the fields of `records.Spawned` or `error`
 
-RESULTS: Final = ("accepted", "duplicate", "full", "closed")
+RESULTS = ("accepted", "duplicate", "full", "closed")
 
-CHUNK: Final = 65536
+CHUNK = 65536
 """Most bytes of output in one OUTPUT frame."""
-INPUT_QUEUE: Final = 1 << 20
+INPUT_QUEUE = 1 << 20
 """Most bytes of input a shim holds for a process that does not read."""
-TO_SHIM: Final = INPUT_QUEUE + 64
+TO_SHIM = INPUT_QUEUE + 64
 """Largest payload a shim accepts."""
-FROM_SHIM: Final = CHUNK * 4
+FROM_SHIM = CHUNK * 4
 """Largest payload a client accepts from a shim."""
-TO_ZYGOTE: Final = 4 << 20
+TO_ZYGOTE = 4 << 20
 """Largest payload the zygote accepts: an environment and an argv of the size the kernel allows."""
 
-HEADER: Final = struct.Struct("!BI")
-U64: Final = struct.Struct("!Q")
-I64: Final = struct.Struct("!q")
-ATTACHMENT: Final = struct.Struct("!QQ")
-SIZE: Final = struct.Struct("!HH")
-BLOCK: Final = struct.Struct("!BQ")
-ANSWER: Final = struct.Struct("!QB")
-OUTPUT_HEADER: Final = struct.Struct("!BIQ")
+HEADER = struct.Struct("!BI")
+U64 = struct.Struct("!Q")
+I64 = struct.Struct("!q")
+ATTACHMENT = struct.Struct("!QQ")
+SIZE = struct.Struct("!HH")
+BLOCK = struct.Struct("!BQ")
+ANSWER = struct.Struct("!QB")
+OUTPUT_HEADER = struct.Struct("!BIQ")
 
-FOREVER: Final = (1 << 64) - 1
+FOREVER = (1 << 64) - 1
 """A credit that is never used up."""
 
 

@@ -1,8 +1,13 @@
 """One epoll and who handles which descriptor."""
 
+from __future__ import annotations
+
 import os
 import select
-from collections.abc import Callable
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IN, OUT, HANGUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 

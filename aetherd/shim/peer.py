@@ -1,7 +1,8 @@
 """One client of a shim, seen from the shim: what it asked for, and bytes on their way to it."""
 
+import _socket  # not socket: its enums and wrappers cost every shim a tenth of a megabyte
+import mmap
 import os
-import socket
 import struct
 
 from aetherd.shim import frames
@@ -16,11 +17,11 @@ _BURST = 8
 class Tail:
     """The newest output, still in memory: a client that keeps up is served without reading the file."""
 
-    __slots__ = ("buffer", "offset", "view")
+    __slots__ = ("offset", "view")
 
     def __init__(self) -> None:
-        self.buffer = bytearray(frames.CHUNK)
-        self.view = memoryview(self.buffer)
+        # A mapping takes memory as it is used; most processes never say 64 KB at once.
+        self.view = memoryview(mmap.mmap(-1, frames.CHUNK, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self.offset = frames.FOREVER  # the absolute offset of view[0]; FOREVER when it is not on disk as is
 
 
@@ -29,7 +30,7 @@ class Peer:
 
     __slots__ = ("credit", "exit_sent", "limit", "pending", "position", "reader", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
         self.reader = frames.FrameReader(frames.TO_SHIM)
         self.pending = bytearray()
@@ -102,19 +103,19 @@ class Peer:
         self.pending += data[sent - len(header) :]
 
 
-def same_user(sock: socket.socket) -> bool:
+def same_user(sock: _socket.socket) -> bool:
     """Tell whether the process at the other end of a unix socket runs under our uid."""
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    credentials = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     _, uid, _ = struct.unpack("iII", credentials)
     return bool(uid == os.geteuid())
 
 
-def listen(directory: int, name: str, backlog: int) -> socket.socket:
+def listen(directory: int, name: str, backlog: int) -> _socket.socket:
     """Return a non-blocking 0600 unix socket that listens as `name` in an open directory.
 
     Bound through the descriptor, because a socket address holds 107 bytes and a path may be longer.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
     mask = os.umask(0o177)
     try:
         sock.bind(f"/proc/self/fd/{directory}/{name}")
@@ -124,12 +125,13 @@ def listen(directory: int, name: str, backlog: int) -> socket.socket:
     return sock
 
 
-def accept(listener: socket.socket) -> socket.socket | None:
+def accept(listener: _socket.socket) -> _socket.socket | None:
     """Return a new non-blocking connection of our own user, or None."""
     try:
-        sock, _ = listener.accept()
+        descriptor, _ = listener._accept()  # type: ignore[attr-defined]  # the stubs leave it out
     except OSError:  # gone again, or no descriptor free: the next event tries again
         return None
+    sock = _socket.socket(fileno=descriptor)
     if not same_user(sock):
         sock.close()
         return None

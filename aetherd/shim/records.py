@@ -1,7 +1,5 @@
-"""What the daemon and a shim tell each other, as plain frozen values, and the errors of this package."""
+"""What the daemon and a shim tell each other, as plain frozen values."""
 
-import errno as errnos
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,27 +96,6 @@ class Blocked:
     unacked: int
 
 
-class ShimError(Exception):
-    """Raised when a shim or the zygote cannot do what it was asked; says nothing about the process."""
-
-
-class SpawnFailed(ShimError):
-    """Raised when a process could not be started; nothing of it is left running.
-
-    `step` is the part that failed ("exec", "chdir", "uid", "cgroup", "windows", …), `errno` the kernel's
-    reason or 0.
-    """
-
-    def __init__(self, step: str, errno: int, message: str) -> None:
-        super().__init__(message)
-        self.step = step
-        self.errno = errno
-
-
-class ShimGone(ShimError):
-    """Raised when a shim does not exist any more and left no record of an exit."""
-
-
 def exit_from(fields: Mapping[str, Any]) -> Exit:
     """Return the exit in a JSON object; unknown fields are ignored. Raises KeyError when one is missing."""
     return Exit(fields["code"], fields["signal"], fields["end_offset"], fields["at"])
@@ -129,8 +106,3 @@ def hello_from(fields: Mapping[str, Any]) -> Hello:
     plain = {name: fields[name] for name in Hello.__dataclass_fields__ if name != "exit"}
     ended = fields.get("exit")
     return Hello(**plain, exit=None if ended is None else exit_from(ended))
-
-
-def reason(number: int) -> str:
-    """Return the kernel's words for an errno, in lower case: "no such file or directory"."""
-    return os.strerror(number).lower() if number in errnos.errorcode else f"error {number}"

@@ -4,8 +4,9 @@ import asyncio
 from pathlib import Path
 
 from aetherd.shim.disk import read_output
+from aetherd.shim.errors import ShimGone
 from aetherd.shim.frames import CHUNK
-from aetherd.shim.records import Blocked, Exit, Hello, Output, ShimGone
+from aetherd.shim.records import Blocked, Exit, Hello, Output
 
 
 class Remains:

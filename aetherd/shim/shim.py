@@ -5,6 +5,8 @@ writes output to disk first and to clients second, so a client is never more tha
 waits in one epoll; nothing in it blocks but the disk.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -13,7 +15,6 @@ import struct
 import termios
 import time
 from fcntl import ioctl
-from typing import Any
 
 from aetherd.shim import child, frames, peer
 from aetherd.shim.loop import HANGUP, IN, OUT, Loop
@@ -21,6 +22,10 @@ from aetherd.shim.peer import Peer, Tail
 from aetherd.shim.proc import boot_id, start_time_of
 from aetherd.shim.stdin import Stdin
 from aetherd.shim.store import OutputFile, write_json
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_CLIENTS = 8
 DRAIN = 0.5

@@ -17,8 +17,9 @@ from typing import Any
 
 from aetherd.shim import frames
 from aetherd.shim.disk import read_json
+from aetherd.shim.errors import ShimError, SpawnFailed
 from aetherd.shim.proc import alive
-from aetherd.shim.records import ShimError, Spawned, SpawnFailed, SpawnRequest
+from aetherd.shim.records import Spawned, SpawnRequest
 
 PROGRAM = Path(__file__).resolve().with_name("zygote.py")
 LEASE = 30.0
@@ -246,8 +247,8 @@ def _launch(run_dir: Path, name: str, lease: float, deadline: float) -> None:
     found = importlib.util.find_spec("ptyprocess")
     if found is None or found.origin is None:
         raise ShimError("ptyprocess is not installed")
-    command = [sys.executable, "-I", "-S", "-E", str(PROGRAM), "--socket", str(run_dir / f"{name}.sock")]
-    command += ["--library", str(Path(found.origin).parent.parent), "--lease", str(lease)]
+    command = [sys.executable, "-I", "-S", "-E", str(PROGRAM)]
+    command += [str(run_dir / f"{name}.sock"), str(lease), str(Path(found.origin).parent.parent)]
     with open(run_dir / f"{name}.log", "wb") as log:
         try:
             # An empty environment: what the daemon knows is for no agent, nor for anyone who reads /proc.

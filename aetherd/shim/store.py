@@ -1,10 +1,15 @@
 """Output on disk at absolute offsets: a file that only grows, with a hole where its front was dropped."""
 
+from __future__ import annotations
+
 import json
 import os
-from typing import Any
 
 from aetherd.shim import syscalls
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from typing import Any
 
 _ALIGN = 65536
 """Holes begin and end here: a multiple of every block size in use."""
@@ -87,11 +92,15 @@ def write_json(directory: int, name: str, value: dict[str, Any], *, durable: boo
     """Replace a file as a whole; `durable` makes it survive a power cut too."""
     partial = name + ".new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with open(os.open(partial, flags, 0o600, dir_fd=directory), "wb") as file:
-        file.write(json.dumps(value).encode())
-        file.flush()
+    descriptor = os.open(partial, flags, 0o600, dir_fd=directory)
+    try:
+        data = json.dumps(value).encode()
+        while data:  # a disk that just filled up takes a part, and then says so
+            data = data[os.write(descriptor, data) :]
         if durable:
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
     if durable:
         os.fsync(directory)

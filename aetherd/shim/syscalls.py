@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import os
-from typing import Final
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
@@ -13,21 +12,21 @@ _prctl_text = _libc["prctl"]  # a second prototype of the same call
 _prctl_text.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 _libc.syscall.restype = ctypes.c_long
 
-MS_RDONLY: Final = 0x1
-MS_NOSUID: Final = 0x2
-MS_NODEV: Final = 0x4
-MS_REMOUNT: Final = 0x20
-MS_BIND: Final = 0x1000
-MS_REC: Final = 0x4000
-MS_SLAVE: Final = 0x80000
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_SLAVE = 0x80000
 
-_CLONE_NEWNS: Final = 0x20000
-_KEEP_SIZE_AND_PUNCH_HOLE: Final = 0x1 | 0x2
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_NAME: Final = 15
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_MOUNT_SETATTR: Final = 442  # one number on every architecture
-_AT_RECURSIVE: Final = 0x8000
+_CLONE_NEWNS = 0x20000
+_KEEP_SIZE_AND_PUNCH_HOLE = 0x1 | 0x2
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_MOUNT_SETATTR = 442  # one number on every architecture
+_AT_RECURSIVE = 0x8000
 
 
 def _check(result: int) -> None:

@@ -5,12 +5,17 @@ agent's uid cannot traverse. The process gets mounts of its own in which that di
 tmpfs, and only the paths it may have are bound back at the same place.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from aetherd.shim import syscalls
 from aetherd.shim.syscalls import MS_BIND, MS_NODEV, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 
 def open_windows(cover: Sequence[str], binds: Sequence[Mapping[str, Any]]) -> None:

@@ -1,11 +1,12 @@
 """The zygote: a warm interpreter that forks one shim per spawn request.
 
 Started as a program with a bare interpreter (`-I -S -E`), it listens on a 0600 socket, answers its own user
-only, and puts itself into the background once it listens. Every shim is forked twice, so it is nobody's child
-here: killing the zygote hurts no shim. A connection is a lease; without one the zygote ends after a while.
+only, and puts itself into the background once it listens. Shims share nothing with it but its memory: killing
+the zygote hurts none. A connection is a lease; without one the zygote ends after a while.
 """
 
-import argparse
+from __future__ import annotations
+
 import contextlib
 import gc
 import json
@@ -14,22 +15,22 @@ import select
 import signal
 import sys
 import time
-from pathlib import Path
-from types import ModuleType
-from typing import Any, NoReturn
 
 if __name__ == "__main__":
     # Nothing but the standard library is importable here, and the parent package must not run: it belongs to
     # the daemon. So an empty stand-in carries its name, and this package is found below it.
-    _stand_in = ModuleType("aetherd")
-    _stand_in.__path__ = [str(Path(__file__).resolve().parent.parent)]
+    _stand_in = type(sys)("aetherd")
+    _stand_in.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
     sys.modules["aetherd"] = _stand_in
-    if "--library" in sys.argv[:-1]:
-        sys.path.append(sys.argv[sys.argv.index("--library") + 1])  # where ptyprocess is
+    sys.path += sys.argv[3:]  # where ptyprocess is
 
 from aetherd.shim import frames, peer, syscalls
 from aetherd.shim.entry import failure, live
-from aetherd.shim.records import SpawnRequest
+from aetherd.shim.proc import boot_id
+
+TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 BACKLOG = 64
 MAX_CLIENTS = 16
@@ -129,25 +130,22 @@ class Zygote:
             self._say(line, frames.SPAWNED, failure(id, "fork", error.errno or 0, str(error)))
             return
         try:
-            between = os.fork()
+            shim = os.fork()
         except OSError as error:
             os.close(read)
             os.close(write)
             self._say(line, frames.SPAWNED, failure(id, "fork", error.errno or 0, str(error)))
             return
-        if between == 0:
-            self._fork_again(request, read, write)
+        if shim == 0:
+            self._leave(request, read, write)
         os.close(write)
-        os.waitpid(between, 0)
         self.births[read] = (line, id)
         self.epoll.register(read, select.EPOLLIN)
 
-    def _fork_again(self, request: dict[str, Any], read: int, write: int) -> NoReturn:
-        """Leave the zygote for good: the process in between ends at once, so init adopts the shim."""
+    def _leave(self, request: dict[str, Any], read: int, write: int) -> NoReturn:
+        """Be a shim, and nothing of the zygote any more; init adopts it when the zygote ends."""
         code = 70
         try:
-            if os.fork() != 0:
-                os._exit(0)
             self._let_go()
             os.close(read)
             code = live(request, write)
@@ -207,9 +205,6 @@ def check(request: dict[str, Any]) -> None:
 
     The daemon is trusted, its mistakes are not: what is wrong is said here, before anything is forked.
     """
-    missing = [name for name in SpawnRequest.__dataclass_fields__ if name not in request]
-    if missing:
-        raise ValueError(f"no {', '.join(missing)}")
     if request["stdio"] not in ("pty", "pipes"):
         raise ValueError(f"stdio is {request['stdio']!r}, not 'pty' or 'pipes'")
     if not request["argv"] or not all(isinstance(word, str) for word in request["argv"]):
@@ -228,23 +223,23 @@ def check(request: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Listen, go into the background, serve."""
-    parser = argparse.ArgumentParser(description="Fork shims for aetherd.")
-    parser.add_argument("--socket", required=True, help="path of the unix socket to listen on")
-    parser.add_argument("--library", help="directory that holds ptyprocess")
-    parser.add_argument("--lease", type=float, default=30.0, help="seconds to live without a connection")
-    options = parser.parse_args()
-    place, name = os.path.split(os.path.abspath(options.socket))
+    """Listen, go into the background, serve.
+
+    Arguments: the path of the socket, seconds to live without a connection, directories to import from. What
+    is imported here is in every shim, and the less of it the fewer pages a shim copies: so there is no argparse.
+    """
+    place, name = os.path.split(os.path.abspath(sys.argv[1]))
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with contextlib.suppress(FileNotFoundError):  # left by one that was killed; the starter holds a lock
         os.unlink(name, dir_fd=directory)
-    zygote = Zygote(directory, name, options.lease)
+    zygote = Zygote(directory, name, lease=float(sys.argv[2]))
     if os.fork() != 0:
         os._exit(0)  # the starter waits for exactly this: somebody listens
     os.setsid()
     syscalls.set_name("aether-zygote")
-    for number in (signal.SIGHUP, signal.SIGINT):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):  # the kernel buries shims that ended
         signal.signal(number, signal.SIG_IGN)
+    boot_id()  # every shim tells it
     gc.collect()
     gc.freeze()  # what is loaded now stays shared: a collection in a shim would touch, and so copy, all of it
     zygote.run()
