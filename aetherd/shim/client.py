@@ -159,7 +159,8 @@ async def open_shim(directory: Path, *, deadline: float = 2.0) -> Shim | Remains
     """Connect to the shim of a directory, or return what it left when it has ended.
 
     Raises ShimGone when no socket answers and no exit was recorded; ShimError when the shim is there but does
-    not answer within `deadline` seconds, refuses, or belongs to another user. That is no proof of death.
+    not answer within `deadline` seconds, refuses, belongs to another user, or is of a newer aetherd. That is
+    no proof of death.
     """
     give_up = asyncio.get_running_loop().time() + deadline
     while True:
@@ -171,12 +172,22 @@ async def open_shim(directory: Path, *, deadline: float = 2.0) -> Shim | Remains
         else:
             hello = await asyncio.to_thread(read_hello, directory)
             if hello is not None:
-                return Remains(directory, hello)
+                return Remains(directory, _known(hello))
             if connection in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR):
                 raise ShimGone(f"no shim in {directory} and no record of an exit")
         if asyncio.get_running_loop().time() >= give_up:
             raise ShimError(f"the shim in {directory} does not answer")
         await asyncio.sleep(0.01)
+
+
+def _known(hello: Hello) -> Hello:
+    """Return it when we speak its protocol. Raises ShimError for one to come: what it means we cannot know."""
+    if hello.protocol > frames.PROTOCOL:
+        raise ShimError(
+            f"os process {hello.os_pid} was started by a newer aetherd (shim protocol {hello.protocol}, this one "
+            f"knows {frames.PROTOCOL}); it goes on meanwhile: start the newer aetherd again to reach it"
+        )
+    return hello
 
 
 def _connect(directory: Path) -> socket.socket | int:
@@ -207,7 +218,7 @@ async def _greet(directory: Path, connection: socket.socket, give_up: float) -> 
         if wire.refusal:
             raise ShimError(wire.refusal)
         if wire.hello.done() and not wire.hello.cancelled():
-            shim = Shim(directory, wire, wire.hello.result())
+            shim = Shim(directory, wire, _known(wire.hello.result()))
             transport = None
             return shim
         return None

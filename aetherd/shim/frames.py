@@ -8,7 +8,7 @@ reads it, a type byte never changes its meaning, and a payload only ever grows a
 import struct
 
 PROTOCOL = 1
-"""Version of these frames, told in every HELLO."""
+"""Version of these frames, told in every HELLO. A shim of a higher one is refused and left alone."""
 
 # From a shim.
 HELLO = 0x01  # JSON object, the fields of `records.Hello`

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_CLIENTS = 8
-DRAIN = 0.5
+DRAIN = 0.15
 """Seconds to wait, after the process ended, for others that still hold its streams."""
 LINGER = 5.0
 """Seconds to wait, after the exit is on disk, for clients to read the rest."""
@@ -67,7 +67,6 @@ class Shim:
         self.retry_at = 0.0
         self.peers: dict[int, Peer] = {}
         self.loop = Loop()
-
         self.wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -378,12 +377,9 @@ class Shim:
     def _record_exit(self) -> bool:
         """Write exit.json, then tell the clients; False when the disk is full and it must be tried again."""
         assert self.status is not None
-        record = {
-            "code": os.WEXITSTATUS(self.status) if os.WIFEXITED(self.status) else None,
-            "signal": os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None,
-            "at": time.time(),
-            **self._counters(),
-        }
+        code = os.WEXITSTATUS(self.status) if os.WIFEXITED(self.status) else None
+        by = os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
+        record = {"code": code, "signal": by, "at": time.time(), **self._counters()}
         try:
             with contextlib.suppress(FileNotFoundError):  # the directory was removed: nobody wants the record
                 if not self.pty:
