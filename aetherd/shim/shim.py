@@ -122,8 +122,7 @@ class Shim:
             self._read_last_words()
             if self.held or self.retry_at or not self._record_exit():
                 return False
-        served = all(client.exit_sent and not client.pending for client in self.peers.values())
-        return served or now >= self.give_up
+        return now >= self.give_up or all(one.exit_sent and not one.pending for one in self.peers.values())
 
     def _read_last_words(self) -> None:
         """Read what the process left in its pipes, also when a busy machine let the time for it pass."""
