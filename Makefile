@@ -14,9 +14,10 @@ run: install  ## start the daemon, follow the first agent to its result
 	@$(BIN)/aetherctl up
 	@$(BIN)/aetherctl first-agent
 
-test: $(STAMPS)/test $(STATIC) check  ## check everything, then run all tests
+test: $(STAMPS)/test $(STAMPS)/mcp-suite $(STATIC) check  ## check everything, then run all tests
 	@scripts/system-packages
 	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory conformance
 
 check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contracts, generated files, file sizes
 	$(BIN)/ruff format --check -q .
@@ -25,6 +26,7 @@ check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contr
 	$(BIN)/lint-imports --no-logo | tail -n 8
 	$(BIN)/python -m aetherd.daemon.catalog --check
 	$(BIN)/python scripts/file_sizes.py
+	$(BIN)/python scripts/menus.py
 	scripts/node npm --prefix ui run --silent check
 
 fix: $(STAMPS)/test  ## format and mend what can be mended
@@ -39,14 +41,14 @@ ui: $(STATIC)  ## build the console
 bench: $(STAMPS)/test $(STATIC)  ## the figures of the README, ours and a peer's in one run
 	$(BIN)/python benchmarks/all.py
 
-conformance:
-	@echo "the official MCP conformance suite comes with the next milestone; tests/mcp covers both eras" && exit 1
+conformance: $(STAMPS)/test $(STAMPS)/mcp-suite  ## the official MCP conformance suite, on our HTTP stack
+	$(BIN)/python -m tests.conformance_mcp.run
 
 lock:  ## renew the locked requirements (no index addresses in them)
 	scripts/lock
 
 clean:
-	rm -rf $(VENV) $(STAMPS) aetherd/web/static ui/node_modules
+	rm -rf $(VENV) $(STAMPS) aetherd/web/static ui/node_modules tests/conformance_mcp/node_modules
 
 $(BIN)/python:
 	scripts/venv $(VENV)
@@ -62,6 +64,10 @@ $(STAMPS)/test: $(STAMPS)/run requirements/test.txt
 
 $(STAMPS)/ui-modules: $(BIN)/python ui/package-lock.json
 	scripts/node npm --prefix ui ci --silent --no-fund --no-audit
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/mcp-suite: $(BIN)/python tests/conformance_mcp/package-lock.json
+	AETHER_WHEEL_NODE=1 scripts/node npm --prefix tests/conformance_mcp ci --silent --no-fund --no-audit
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STATIC): $(STAMPS)/ui-modules $(UI_SOURCES)

@@ -127,6 +127,7 @@ Program = tuple[str, Callable[[str], list[Row]], list[str], list[str]]
 PROGRAMS: tuple[Program, ...] = (
     ("relay", relay, ["--rounds", "5"], []),
     ("calls", calls, ["--rounds", "3", "--calls", "200"], []),
+    ("loops", ours, ["--quick"], []),
     ("events", ours, ["--quick"], []),
     ("fanout", fanout, ["--subscribers", "100"], ["--subscribers", "100"]),
     ("restart", ours, ["--quick"], ["--full"]),

@@ -329,8 +329,7 @@ class Daemon:
         return [
             one
             for one in _os_pids()
-            if "--lease" in (argv := words(one))
-            and any(word.startswith(str(self.home / "run")) for word in argv)
+            if f"zygote.py {self.home / 'run'}" in " ".join(words(one)).replace("--socket ", "")
             and b"aether-shim" not in _read(f"/proc/{one}/comm")
         ]
 

@@ -2,6 +2,8 @@
 
     python benchmarks/restart.py [--rounds 10] [--full] [--agents 50] [--quick]
 
+Then `comeback.py`: how soon tool calls of the real Claude Code and of 10 relays work again after the return.
+
 Each agent is a builtin one that says numbered lines without pause. Measured from the exec of the new daemon:
 the first new line committed (seen in the database file), the same delivered to a client that reconnects with
 Last-Event-ID, all agents adopted. At the end every agent's numbers and all event ids must be without a gap or
@@ -15,6 +17,7 @@ import random
 import sqlite3
 import time
 
+import comeback
 from lab import Daemon, Row, Stream, arguments, median, memory, report, rest, until
 
 PACE_S = 0.25  # between two lines of one agent
@@ -122,36 +125,39 @@ def main() -> None:
             same = sum(1 for pid in pids if daemon.call("process.get", pid=pid)["os_pid"] == before[pid])
             resident = memory(daemon.os_pid)
         kills.database.close()
-        found = kills.found
-        rows = [
-            Row(
-                "first new line of an agent committed, p50",
-                median(found["committed"]),
-                "s",
-                median(bare),
-                "ready without agents",
-                1,
-            ),
-            Row("first new line committed, the slowest", max(found["committed"]), "s"),
-            Row(
-                "delivered to the reconnected client, p50",
-                median(found["delivered"]),
-                "s",
-                median(bare),
-                "ready without agents",
-                2,
-            ),
-            Row("delivered, the slowest", max(found["delivered"]), "s"),
-            Row(f"all {len(pids)} agents adopted, p50", median(found["adopted"]), "s"),
-            Row("events lost", lost, "", target=0, note=f"of {len(stream.received):,}, {said:,} numbered lines"),
-            Row("events doubled", doubled, "", target=0),
-            Row("agents that are the same process still", same, "", target=len(pids), at_least=True),
-        ]
+    found = kills.found
+    rows = [
+        Row(
+            "first new line of an agent committed, p50",
+            median(found["committed"]),
+            "s",
+            median(bare),
+            "ready without agents",
+            1,
+        ),
+        Row("first new line committed, the slowest", max(found["committed"]), "s"),
+        Row(
+            "delivered to the reconnected client, p50",
+            median(found["delivered"]),
+            "s",
+            median(bare),
+            "ready without agents",
+            2,
+        ),
+        Row("delivered, the slowest", max(found["delivered"]), "s"),
+        Row(f"all {len(pids)} agents adopted, p50", median(found["adopted"]), "s"),
+        Row("events lost", lost, "", target=0, note=f"of {len(stream.received):,}, {said:,} numbered lines"),
+        Row("events doubled", doubled, "", target=0),
+        Row("agents that are the same process still", same, "", target=len(pids), at_least=True),
+    ]
+    again, claude = comeback.measure(min(rounds, 20), 10)
+    rows += again
     report(
         f"{rounds} times kill -9 under {len(pids)} agents",
         rows,
         options,
         f"{rate:.0f} events/s on the way, {stream.resyncs} resyncs, daemon at the end {resident:.0f} MB PSS",
+        f"tool calls again: {min(rounds, 20)} times kill -9, measured from the first answer of /healthz; {claude}",
     )
 
 

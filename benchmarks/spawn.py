@@ -5,12 +5,14 @@
 `command`: process.spawn until it answers that the command runs, against subprocess by hand. Claude Code (the
 real one, its model a scripted double on loopback): spawn until its first model request, and a message until
 the next one, against the very same argv, environment, files and MCP relay run through subprocess. Truth: the
-moment the model API saw a request or ended an answer, until the event of it is at a subscriber over HTTP.
+moment the model API saw a request or ended an answer, or we asked for the start or the interrupt or killed the
+runtime, until the event of it is at a subscriber over HTTP.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ SCRIPT: dict[str, Any] = {
     "rules": [
         {"when": {"said": "ask first"}, "reply": [{"text": "I will."}, BASH]},
         {"when": {"tool_result": True}, "reply": [{"text": "made"}]},
+        {"when": {"said": "stop halfway"}, "reply": [{"text": ["Half a sentence ", {"hold": "never"}]}]},
     ],
     "default": {"reply": [{"text": "done"}], "delay_ms": 60},
 }
@@ -151,6 +154,15 @@ def phase(pid: int, name: str) -> Any:
     return met
 
 
+def state(pid: int, name: str) -> Any:
+    """Return what recognizes a state of a process."""
+
+    def met(event: Event) -> bool:
+        return bool(event["type"] == "process.state_changed" and event["pid"] == pid and event["data"]["to"] == name)
+
+    return met
+
+
 def claude_starts(daemon: Daemon, api: ModelApi, rounds: int, found: Found, place: Path) -> None:
     """Time spawn to first model request, ours and by hand, in turn."""
     for number in range(rounds + 1):
@@ -212,6 +224,28 @@ def claude_talks(daemon: Daemon, api: ModelApi, rounds: int, found: Found, place
     daemon.kill_agent(pid)
 
 
+def claude_lives(daemon: Daemon, api: ModelApi, rounds: int, found: Found) -> None:
+    """Time the events of a start, an interrupt and a death by a foreign hand, each from the moment it is caused."""
+    with Stream(daemon) as stream:
+        for number in range(max(3, rounds // 2)):
+            begin = len(stream.received)
+            begun = time.time()
+            text = f"stop halfway {number:04}"
+            pid = daemon.call("process.spawn", runtime="claude-code", goal=text, env=environment(api))["pid"]
+            _, starting, _ = stream.first(state(pid, "starting"), begin)
+            asked(api, text)
+            stream.first(phase(pid, "thinking"), begin)
+            told = time.time()
+            daemon.call("process.interrupt", pid=pid)
+            _, waiting, _ = stream.first(phase(pid, "waiting_input"), begin)
+            died = time.time()
+            os.kill(daemon.call("process.get", pid=pid)["os_pid"], signal.SIGKILL)
+            _, dead, _ = stream.first(state(pid, "exited"), begin)
+            found.setdefault("starting", []).append((starting - begun) * 1000)
+            found.setdefault("interrupted", []).append((waiting - told) * 1000)
+            found.setdefault("dead", []).append((dead - died) * 1000)
+
+
 def main() -> None:
     """Print the table."""
     parser, read = arguments(__doc__, 15, 5)
@@ -227,6 +261,7 @@ def main() -> None:
             with ModelApi(SCRIPT) as api, tempfile.TemporaryDirectory(prefix="aether-bench-") as place:
                 claude_starts(daemon, api, options.rounds, found, Path(place))
                 claude_talks(daemon, api, options.rounds, found, Path(place))
+                claude_lives(daemon, api, options.rounds, found)
         elif not report_.available:
             notes.append(f"no Claude Code: {report_.missing}")
     rows = table(found)
@@ -261,7 +296,7 @@ def table(found: Found) -> list[Row]:
         ]
     if "message" in found:
         rows.append(row("message to the next model request, p50", "message", 150))
-        for name in ("thinking", "waiting_approval", "completed"):
+        for name in ("starting", "thinking", "waiting_approval", "completed", "interrupted", "dead"):
             rows.append(row(f"truth to a subscriber: {name}, p50", name, 300))
     return rows
 

@@ -12,6 +12,19 @@ from aetherd.core.config import Settings, load
 from house import Running, run_house, seed_database
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the long ones."""
+    config.addinivalue_line("markers", "nightly: takes minutes; runs only when asked for with -m")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long ones out unless -m names them."""
+    if "nightly" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("nightly"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes; run with -m nightly"))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

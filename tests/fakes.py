@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,6 @@ from aetherd.daemon.kernel import Kernel
 from aetherd.daemon.rooms import ROOMS
 from aetherd.events import EventLog
 from aetherd.events.log import Logged
-from aetherd.kernel.process.host import Host
 from aetherd.runtime import (
     Answer,
     Capabilities,
@@ -52,10 +50,9 @@ from aetherd.runtime import (
     Used,
     Verdict,
 )
-from aetherd.shim.tree import Trees
 from aetherd_runtimes.builtin_runtime import Builtin, needs
 from aetherd_runtimes.command import Command, judge_exit
-from house import Running, seed_database
+from house import Running, clear, seed_database
 
 PATIENCE_S = 20.0  # only a bound, for a starved machine
 
@@ -117,6 +114,10 @@ for line in sys.stdin:
             print(rest, flush=True)
         elif verb == "tail":
             sys.stdout.write(rest); sys.stdout.flush()
+        elif verb == "pour":
+            for _ in range(int(rest)): tell(type="delta", kind="text", text="." * 1000)
+        elif verb == "long":
+            print("x" * int(rest), flush=True)
         elif verb == "complain":
             print(rest, file=sys.stderr, flush=True)
         elif verb == "fifo":
@@ -327,7 +328,6 @@ class Estate:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.clock, self.puppet = settings, HandClock(), Puppet()
-        self._zygotes: set[int] = set()
 
     @asynccontextmanager
     async def open(self, **changes: Any) -> AsyncIterator[Lab]:
@@ -337,8 +337,6 @@ class Estate:
         kernel = Kernel(settings, ROOMS, runtimes, self.clock)
         async with kernel.running() as house:
             lab = Lab(Running(kernel, house), self.clock, self.puppet)
-            if (zygote := kernel.rooms["process"]._w.host._zygote.os_pid) is not None:
-                self._zygotes.add(zygote)
 
             def publish(logged: list[Logged]) -> None:
                 kernel.hub.publish(logged)
@@ -349,22 +347,6 @@ class Estate:
                 await kernel.store.read(lambda session: EventLog.page(session, after=0, until=2**62, limit=10**6))
             )
             yield lab
-
-    def clear(self) -> None:
-        """End what is left of every process, and the zygote; blocking."""
-        key = Host(self.settings).key
-        trees = Trees(f"aetherd-{key}")
-        names = {place.name.partition("-")[0] for place in (self.settings.home / "shim").glob("p*-*")}
-        for name in names:
-            trees.kill(name, f"{key}-{name}")
-            trees.remove(name)
-        for zygote in self._zygotes:
-            with suppress(ProcessLookupError):
-                os.kill(zygote, signal.SIGKILL)
-        if trees._root is not None:
-            with suppress(OSError):
-                trees.remove("probe")
-                trees._root.rmdir()
 
 
 @pytest.fixture(scope="module")
@@ -377,7 +359,7 @@ async def estate(settings: Settings, anyio_backend: str) -> AsyncIterator[Estate
     """Give a home without a house, for tests that bring it up and down."""
     made = Estate(settings)
     yield made
-    await anyio.to_thread.run_sync(made.clear)
+    await anyio.to_thread.run_sync(clear, settings)
 
 
 @pytest.fixture(scope="module")
@@ -392,4 +374,4 @@ async def lab(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> A
     made = Estate(settings)
     async with made.open() as opened:
         yield opened
-    await anyio.to_thread.run_sync(made.clear)
+    await anyio.to_thread.run_sync(clear, settings)

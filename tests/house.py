@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import anyio.to_thread
 
 from aetherd.core.config import Settings
 from aetherd.core.ids import new_id
 from aetherd.daemon.kernel import Kernel
 from aetherd.daemon.rooms import ROOMS
+from aetherd.kernel.process.host import Host
 from aetherd.kernel.token.service import AGENT_SCOPES
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call
 from aetherd.runtime import Runtime
+from aetherd.shim.tree import Trees
 from aetherd.store.engine import prepare
 
 
@@ -44,10 +51,34 @@ class Running:
 
 @asynccontextmanager
 async def run_house(settings: Settings, runtimes: Mapping[str, Runtime] | None = None) -> AsyncIterator[Running]:
-    """Bring a house up inside the test."""
+    """Bring a house up inside the test; nothing of it is left on the machine."""
     kernel = Kernel(settings, ROOMS, runtimes or {})
-    async with kernel.running() as house:
-        yield Running(kernel, house)
+    try:
+        async with kernel.running() as house:
+            yield Running(kernel, house)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(clear, settings)
+
+
+def clear(settings: Settings) -> None:
+    """End what a house left on the machine: processes, its zygote, control groups; blocking."""
+    key, zygote = Host(settings).key, str(settings.run_dir / "zygote-").encode()
+    marker = re.compile(rb"(?:^|\0)AETHER_PROCESS=%b-([^\0]+)" % key.encode())
+    trees = Trees(f"aetherd-{key}")
+    root = trees._root
+    names = {place.name for place in root.iterdir() if place.is_dir()} if root is not None else set()
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if zygote in (place / "cmdline").read_bytes():
+                os.kill(int(place.name), signal.SIGKILL)
+            if found := marker.search((place / "environ").read_bytes()):
+                names.add(found[1].decode())
+    for name in names:
+        trees.kill(name, f"{key}-{name}")
+        trees.remove(name)
+    if root is not None:
+        root.rmdir()
 
 
 def seed_database(settings: Settings, template: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aetherd.core.errors import Invalid
+
+# Named by the public interface, so that they can be set already; what they are for is not built yet.
+WITHOUT_EFFECT = ("secret", "registration_open", "node_name", "node_capacity")
 
 
 class Settings(BaseSettings):
@@ -21,16 +24,18 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address the HTTP face binds; loopback only for now")
     port: int = Field(default=3001, ge=0, le=65535, description="port of the HTTP face; 0 takes a free one")
     secret: SecretStr | None = Field(
-        default=None, description="reserved: sessions are random and kept hashed, so nothing is signed yet"
+        default=None, description="no effect yet: sessions are random and kept hashed, so nothing is signed"
     )
     database_url: str | None = Field(default=None, description="default is the SQLite file of the home")
     registration_open: bool = Field(
-        default=False, description="whether strangers may create accounts; there are no accounts yet"
+        default=False, description="no effect yet: whether strangers may create accounts; there are none"
     )
     log_level: str = Field(default="info", description="debug, info, warning or error")
     cluster_url: str | None = Field(default=None, description="NATS address; clustering is not built yet")
-    node_name: str | None = Field(default=None, description="name of this node in a cluster")
-    node_capacity: int | None = Field(default=None, description="how many agents this node takes in a cluster")
+    node_name: str | None = Field(default=None, description="no effect yet: name of this node in a cluster")
+    node_capacity: int | None = Field(
+        default=None, description="no effect yet: how many agents this node takes in a cluster"
+    )
     max_running: int = Field(default=32, ge=1, le=1000, description="processes that run at once; more are queued")
     approval_wait_s: float = Field(
         default=20, ge=0, le=60, description="how long a call waits for a person before it answers pending_approval"
@@ -42,7 +47,6 @@ class Settings(BaseSettings):
     idle_exit_s: float = Field(
         default=1800, ge=0, description="a run that finished its goal ends after this idle time; 0 keeps it for ever"
     )
-    stop_grace_s: float = Field(default=5, ge=0, description="time between TERM and KILL")
     event_retention: int = Field(
         default=2_000_000, ge=1000, description="events kept in the log; older ones are removed in chunks"
     )
@@ -51,6 +55,9 @@ class Settings(BaseSettings):
     )
     agent_uid_base: int = Field(
         default=20_000, ge=1000, description="first uid given to agents when the daemon is root"
+    )
+    mcp_loop: Literal["lean", "sdk"] = Field(
+        default="lean", description="what serves MCP on the unix sockets: our own loop, or the MCP SDK's as a fallback"
     )
     claude_path: Path | None = Field(default=None, description="the claude binary; default: extra `claude`, then PATH")
 
@@ -98,6 +105,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags first, then the environment; the file is merged in `load`."""
         return init_settings, env_settings
+
+    @property
+    def without_effect(self) -> list[str]:
+        """Name what was set and does nothing yet, for whoever set it."""
+        return [name for name in WITHOUT_EFFECT if name in self.model_fields_set]
 
     @property
     def database(self) -> Path:

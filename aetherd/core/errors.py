@@ -72,6 +72,12 @@ class Unavailable(AetherError):
     code, status, retryable = "unavailable", 503, True
 
 
+class StorageFull(Unavailable):
+    """Raised when the disk has no room for what the call would write."""
+
+    status = 507
+
+
 class Internal(AetherError):
     """Never raised by hand: what a face shows for a crash, whose text stays in the log."""
 

@@ -9,8 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -41,7 +44,9 @@ def daemon_command() -> list[str]:
 
 
 @click.command()
-@click.option("--port", type=int, help="port of the HTTP face")
+@click.option(
+    "--port", type=int, help="port of the HTTP face [default: as set, else where it was served last, else 3001]"
+)
 @click.pass_context
 def up(ctx: click.Context, port: int | None) -> None:
     """Start the daemon in the background, unless it runs."""
@@ -50,7 +55,10 @@ def up(ctx: click.Context, port: int | None) -> None:
         raise Failure("AETHER_URL names a daemon elsewhere; unset it to start one here", "invalid")
     if (ready := readiness(client)) is not None:
         render.out(f"aetherd is running at {ready['address']}")
+        if port not in (None, 0, urlsplit(ready["address"]).port):
+            raise Failure(f"it is not on port {port}", hint="to move it: aetherctl down, then up again; agents go on")
         return
+    port = last_port() if port is None else port
     process, log = start(daemon_command() + ([] if port is None else ["--port", str(port)]))
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
@@ -67,6 +75,17 @@ def up(ctx: click.Context, port: int | None) -> None:
         if ended:
             raise Failure(f"aetherd ended at once with exit code {process.returncode}{last_words(log)}", "unavailable")
     raise Failure(f"aetherd is not ready after {READY_S:.0f} s{last_words(log)}", "unavailable", f"see {log}")
+
+
+def last_port() -> int | None:
+    """Return where the daemon of this home was served last, unless the environment or its aetherd.toml set a port."""
+    place = home()
+    with suppress(OSError, ValueError):
+        if "AETHER_PORT" in os.environ or "port" in tomllib.loads((place / "aetherd.toml").read_text("utf-8")):
+            return None
+    with suppress(OSError, ValueError):
+        return urlsplit((place / "run" / "address").read_text("ascii").strip()).port
+    return None
 
 
 def start(command: list[str]) -> tuple[subprocess.Popen[bytes], Path]:

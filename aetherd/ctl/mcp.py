@@ -15,7 +15,7 @@ import click
 from aetherd.ctl import render
 from aetherd.ctl.client import Client, Failure, home
 from aetherd.ctl.commands import client_of
-from aetherd.ctl.lifecycle import readiness
+from aetherd.ctl.lifecycle import last_port, readiness
 
 
 @click.group("mcp")
@@ -84,7 +84,7 @@ def address(client: Client) -> str:
     except (OSError, ValueError):
         written = {}
     host = os.environ.get("AETHER_HOST") or written.get("host") or "127.0.0.1"
-    return f"http://{host}:{os.environ.get('AETHER_PORT') or written.get('port') or 3001}"
+    return f"http://{host}:{os.environ.get('AETHER_PORT') or written.get('port') or last_port() or 3001}"
 
 
 def merge(path: Path, entry: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ NEED = {
     "completed": 5,
     "idle": 6,
 }
-MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("-", None), "failed": ("✗", "red")}
 
 
 @click.command()
@@ -111,14 +111,23 @@ def duration(seconds: float) -> str:
 @click.option("--json", "as_json", is_flag=True, help="print the answer as JSON")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check this machine: what works, what is missing, how to get it."""
+    """Check this machine: what works, what is missing, how to get it.
+
+    Exits with 1 when a check failed, which is shown in red; with 0 when some only warn or something is missing.
+    """
     answer = client_of(ctx).invoke("system.doctor", {})
+    found = {title: checks for title, checks in json.loads(answer).items() if isinstance(checks, list) and checks}
     if as_json:
         render.out(answer.decode())
-        return
-    for title, checks in json.loads(answer).items():
-        if not isinstance(checks, list) or not checks:
-            continue
+    else:
+        show(found)
+    if any(verdict(check) == "failed" for checks in found.values() for check in checks):
+        ctx.exit(1)
+
+
+def show(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Print what the doctor found, and what to do about it."""
+    for title, checks in found.items():
         render.out(render.styled(title, bold=True))
         for check in checks:
             mark, colour = MARKS[verdict(check)]
@@ -130,7 +139,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 
 def verdict(check: dict[str, Any]) -> str:
-    """Return ok, warning or missing."""
+    """Return ok, warning, missing or failed."""
     if "available" in check:
         return "ok" if check["available"] else "missing"
     state = str(check.get("state"))

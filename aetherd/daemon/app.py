@@ -48,6 +48,8 @@ def main() -> None:
     try:
         settings = load(home=options.home, host=options.host, port=options.port)
         log.setup(settings.log_level)
+        for name in settings.without_effect:
+            logger.warning("setting %s has no effect yet", name)
         make_home(settings)
         gc.disable()  # until it is ready: a start makes no garbage worth an eighth of its time
         with only_one(settings.run_dir / "aetherd.pid"):
@@ -80,7 +82,8 @@ async def serve(settings: Settings) -> None:
         web = Web(house, mcp=mcp)
         sockets = [bind_tcp(settings.host, settings.port), bind_unix(settings.run_dir / "http.sock")]
         port = sockets[0].getsockname()[1]
-        kernel.lifecycle.address = web.address = f"http://{settings.host}:{port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        kernel.lifecycle.address = web.address = f"http://{host}:{port}"
         server = Server(web)
         async with tools.running(), mcp.running(), anyio.create_task_group() as group:
             await Sockets(house, tools, group).serve(settings.run_dir / "aetherd.sock")
@@ -98,13 +101,20 @@ async def _announce(kernel: Kernel, house: House, server: Server) -> None:
     gc.enable()
     house.ready = True
     address = kernel.lifecycle.address
-    (kernel.settings.run_dir / "address").write_text(f"{address}\n")
-    owner = Call(id=new_id("call"), actor="user:owner", scopes=frozenset({"*"}), face="internal")
-    code = await house.sessions.open_link(owner)
+    try:
+        (kernel.settings.run_dir / "address").write_text(f"{address}\n")
+    except OSError as exc:  # the disk is full: come up all the same, and say so
+        logger.warning("the address %s could not be written: %s", address, exc.strerror)
     took = kernel.clock.monotonic() - kernel.lifecycle.started
     logger.info("aetherd %s is ready on %s after %.2f s, home %s", __version__, address, took, kernel.settings.home)
     if sys.stderr.isatty():  # a link is a credential: shown to a person, not written to a log file
-        sys.stderr.write(f"\n  Console: {address}/login?code={code}\n  (works once, for ten minutes)\n\n")
+        owner = Call(id=new_id("call"), actor="user:owner", scopes=frozenset({"*"}), face="internal")
+        try:
+            code = await house.sessions.open_link(owner)
+        except AetherError as exc:
+            logger.warning("no link to the console: %s", exc.message)
+        else:
+            sys.stderr.write(f"\n  Console: {address}/login?code={code}\n  (works once, for ten minutes)\n\n")
 
 
 async def _until_signal(kernel: Kernel, server: Server) -> None:

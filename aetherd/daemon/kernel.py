@@ -163,6 +163,7 @@ class Kernel:
             doors=self.doors,
             authenticate=token.authenticate,
             sessions=token,
+            grants=token.grants,
             sees=self.sees,
             catalog=self.catalog,
             attach={
@@ -185,9 +186,8 @@ class Kernel:
 
     def health(self) -> dict[str, Any]:
         """Return every room's own word on how it is."""
-        found = {
-            "store": {"ok": self.store.healthy, "detail": "" if self.store.healthy else "locked by another program"}
-        }
+        trouble = self.store.trouble
+        found = {"store": {"ok": not trouble, "detail": trouble}}
         for name, service in self.rooms.items():
             found[name] = service.health() if hasattr(service, "health") else {"ok": True}
         return found

@@ -9,11 +9,14 @@ from aetherd.kernel.control import ControlService
 from aetherd.kernel.fs import FsService
 from aetherd.kernel.memory import MemoryService
 from aetherd.kernel.message import MessageService
+from aetherd.kernel.plan import PlanService
 from aetherd.kernel.process import ProcessService
 from aetherd.kernel.system import SystemService
+from aetherd.kernel.task import TaskService
 from aetherd.kernel.terminal import TerminalService
 from aetherd.kernel.token import TokenService
 from aetherd.kernel.tool import ToolService
+from aetherd.kernel.workspace import WorkspaceService
 
 ROOMS: tuple[type, ...] = (
     AuditService,
@@ -26,6 +29,9 @@ ROOMS: tuple[type, ...] = (
     TerminalService,
     MemoryService,
     MessageService,
+    WorkspaceService,
+    TaskService,
+    PlanService,
     SystemService,
     ToolService,
 )

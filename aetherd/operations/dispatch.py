@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +37,16 @@ class Guard(Protocol):
         ...
 
 
+@contextmanager
+def acting(call: Call) -> Iterator[None]:
+    """Stamp what happens in here with the caller."""
+    token = origin.set(Origin(call.actor, call.id, call.user, call.org))
+    try:
+        yield
+    finally:
+        origin.reset(token)
+
+
 class Dispatcher:
     """Faces, and rooms acting for a user, all come through here."""
 
@@ -60,12 +71,9 @@ class Dispatcher:
         run: Proceed = handle
         for guard in reversed(self._guards):
             run = _wrap(guard, invocation, run)
-        token = origin.set(Origin(call.actor, call.id, call.user, call.org))
-        try:
+        with acting(call):
             result: Result = await run()
             return result
-        finally:
-            origin.reset(token)
 
 
 def _wrap(guard: Guard, invocation: Invocation, proceed: Proceed) -> Proceed:

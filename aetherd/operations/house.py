@@ -13,6 +13,7 @@ from aetherd.core.config import Settings
 from aetherd.events import Hub
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.doors import Doors
+from aetherd.operations.grants import Grants
 from aetherd.operations.operation import Call, Face
 from aetherd.operations.registry import Registry
 
@@ -119,6 +120,7 @@ class House:
     doors: Doors
     authenticate: Authenticate
     sessions: Sessions
+    grants: Grants
     sees: Callable[[Call], Callable[[str | None, str, str], bool]]  # for event filters
     catalog: dict[str, Any]
     attach: Mapping[str, Attach] = field(default_factory=dict)

@@ -50,6 +50,15 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the person at the caller's own client said to a question about the call."""
+
+    approval: str  # the question
+    allow: bool
+    via: str  # how it was asked
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Who is asking, through which face, and where progress goes."""
 
@@ -67,6 +76,10 @@ class Call:
     approval: str | None = None  # the approval that allows this call
     toolset: str = "all"
     token: str | None = None  # id of the token used
+    client: str | None = None  # the OAuth client a person let in, if it is one
+    confirm: bool = False  # a person's credential that destroys nothing without asking
+    asks: bool = False  # the face can ask that person, and waits to be told what
+    answer: Answer | None = None  # and has
 
     def has(self, scope: str) -> bool:
         """Tell whether the scopes grant `room:verb`; `*:read` and `*` are the only wildcards."""
@@ -94,6 +107,7 @@ class Operation:
     handler: Callable[..., Any]
     positional: tuple[str, ...] = field(default=())  # input fields that are arguments on the command line
     delegates: bool = False  # it only runs another operation, which is guarded and audited in its own right
+    long: bool = False  # it may wait for minutes: MCP clients that can get a task to poll
 
     @property
     def room(self) -> str:
@@ -114,6 +128,7 @@ def operation(
     scope: str | None = None,
     positional: tuple[str, ...] = (),
     delegates: bool = False,
+    long: bool = False,
 ) -> Callable[[F], F]:
     """Mark a service method. Records only; nothing is registered at import time."""
     verb = "read" if effect is Effect.READ else "write"
@@ -124,6 +139,7 @@ def operation(
         "access": access,
         "positional": positional,
         "delegates": delegates,
+        "long": long,
     }
 
     def mark(fn: F) -> F:

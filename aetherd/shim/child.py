@@ -18,6 +18,7 @@ from aetherd.shim.windows import open_windows
 
 TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, NoReturn
 
 _PIPE_SIZE = 1 << 18
@@ -125,7 +126,7 @@ def become(request: dict[str, Any], report: int, shim: int) -> NoReturn:
         for what, (soft, hard) in request["rlimits"].items():
             resource.setrlimit(_limit(what), (soft, hard))
         step, what = "uid", f"{request['uid']}:{request['gid']}"
-        _take_identity(request["uid"], request["gid"])
+        _take_identity(request["uid"], request["gid"], request["groups"])
         os.umask(request["umask"])
         step, what = "parent", ""
         syscalls.die_with_parent(signal.SIGKILL)
@@ -185,14 +186,14 @@ def _limit(name: str) -> int:
     return int(getattr(resource, "RLIMIT_" + name.upper().removeprefix("RLIMIT_")))
 
 
-def _take_identity(uid: int | None, gid: int | None) -> None:
+def _take_identity(uid: int | None, gid: int | None, groups: Sequence[int]) -> None:
     if uid is None and gid is None:
         return
     if os.geteuid() == 0:
         for descriptor in (0, 1, 2):
             # Otherwise opening /dev/stdout or the terminal by name is refused to the new uid.
             os.fchown(descriptor, -1 if uid is None else uid, -1)
-        os.setgroups([])
+        os.setgroups(groups)
     if gid is not None:
         os.setresgid(gid, gid, gid)
     if uid is not None:

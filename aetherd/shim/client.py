@@ -17,7 +17,7 @@ import socket
 from pathlib import Path
 
 from aetherd.shim import frames
-from aetherd.shim.disk import read_exit, read_hello, read_output, read_stderr
+from aetherd.shim.disk import claim, read_exit, read_hello, read_output, read_stderr
 from aetherd.shim.errors import ShimError, ShimGone, SpawnFailed
 from aetherd.shim.proc import alive, boot_id, start_time_of
 from aetherd.shim.records import (
@@ -47,6 +47,7 @@ __all__ = [
     "Zygote",
     "alive",
     "boot_id",
+    "claim",
     "open_shim",
     "read_exit",
     "read_output",

@@ -18,6 +18,21 @@ def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def claim(directory: Path) -> bool:
+    """Take the place of a shim that has not come; False when one was here first.
+
+    A zygote may still hold the request of a daemon that was killed: its shim finds the place taken, or no
+    directory at all, and starts nothing.
+    """
+    try:
+        os.close(os.open(directory / "out.log", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return False
+    except FileNotFoundError:  # the directory is made before a shim is asked for
+        return True
+    return True
+
+
 def read_exit(directory: Path) -> Exit | None:
     """Return the recorded exit, or None when none was recorded."""
     fields = read_json(directory, "exit.json")

@@ -10,12 +10,12 @@ class SpawnRequest:
     """Say what a shim runs, where and with what rights.
 
     `directory` exists, is private to the daemon and has never held a shim. `env` is the whole environment:
-    nothing is inherited. `uid` and `gid` None keep the daemon's. `cgroups` are directories whose
-    `cgroup.procs` the process joins before it executes. `windows` is `{"cover": [directory], "binds":
-    [{"path", "readonly"}]}`: the process sees each covered directory empty but for the bound paths (root
-    only). `rlimits` maps a name such as "nofile" or "RLIMIT_NOFILE" to (soft, hard), -1 for no limit. Sizes
-    are bytes: `lossless_cap` bounds unacknowledged output of pipes, `ring` the output kept of a terminal,
-    `stderr_ring` the standard error kept of pipes.
+    nothing is inherited. `uid` and `gid` None keep the daemon's; `groups` are its supplementary groups. `cgroups`
+    are directories whose `cgroup.procs` the process joins before it executes. `windows` is `{"cover":
+    [directory], "binds": [{"path", "readonly"}]}`: the process sees each covered directory empty but for the
+    bound paths (root only). `rlimits` maps a name such as "nofile" or "RLIMIT_NOFILE" to (soft, hard), -1 for
+    no limit. Sizes are bytes: `lossless_cap` bounds unacknowledged output of pipes, `ring` the output kept of a
+    terminal, `stderr_ring` the standard error kept of pipes.
     """
 
     directory: str
@@ -27,6 +27,7 @@ class SpawnRequest:
     cols: int = 80
     uid: int | None = None
     gid: int | None = None
+    groups: Sequence[int] = ()
     cgroups: Sequence[str] = ()
     windows: Mapping[str, Any] | None = None
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)

@@ -178,7 +178,7 @@ async def _greeted(connection: socket.socket, give_up: float) -> _Line | None:
 def _encoded(request: SpawnRequest, id: int, deadline: float) -> bytes:
     """Return the payload of a SPAWN frame. A request may hold any mapping or sequence, JSON wants its own."""
     fields: dict[str, Any] = {name: getattr(request, name) for name in SpawnRequest.__dataclass_fields__}
-    for name in ("argv", "cgroups"):
+    for name in ("argv", "cgroups", "groups"):
         fields[name] = list(fields[name])
     for name in ("env", "rlimits"):
         fields[name] = dict(fields[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import sqlite3
@@ -15,6 +16,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from aetherd.core.errors import Unavailable
+
+logger = logging.getLogger(__name__)
 
 OPEN_S = 10.0  # how long a lock on the file is waited out when it is opened
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -95,7 +98,15 @@ def prepare(path: Path) -> None:
             )
         from aetherd.store.migrations.run import upgrade
 
-        upgrade(path)
+        try:
+            upgrade(path)
+        except Exception as exc:
+            logger.exception("migrating %s failed", path)
+            raise Unavailable(
+                f"{path} could not be brought from schema {found or 'none'} to {head}: {exc}; each migration is done "
+                "wholly or not at all, so the aetherd before this one still opens it",
+                path=str(path),
+            ) from exc
         os.chmod(path, 0o600)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 READERS = 4
 CHECKPOINT_S = 30.0
+ROOM = 1 << 20  # bytes free at which a disk that was full no longer is
 
 
 class Store:
@@ -77,9 +79,13 @@ class Store:
         return await anyio.to_thread.run_sync(run, limiter=self._limiter)
 
     @property
-    def healthy(self) -> bool:
-        """False while somebody else holds the database's write lock."""
-        return self._writer.waiting_since is None
+    def trouble(self) -> str:
+        """Why it takes no writes just now, and what to do about it; empty when all is well."""
+        if self._writer.full and shutil.disk_usage(self.path.parent).free < ROOM:
+            return f"the disk is full: new events are refused; make room at {self.path.parent}, agents wait meanwhile"
+        if self._writer.waiting_since is not None:
+            return "locked by another program: writes wait until it ends"
+        return ""
 
     async def _checkpoint(self) -> None:
         while True:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from aetherd.core.context import Origin
-from aetherd.core.errors import Exhausted, Unavailable
+from aetherd.core.errors import Exhausted, StorageFull, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Tx:
         self._session: Session | None = None
         self.origin = origin
         self.logged: list[Any] = []
+        self.afters: list[Callable[[], object]] = []
 
     @property
     def session(self) -> Session:
@@ -77,6 +78,13 @@ class Tx:
         logged = self._recorder.record(self._cursor, event, self.origin)
         self.logged.append(logged)
         return int(logged.id)
+
+    def after(self, then: Callable[[], object]) -> None:
+        """Have this run on the event loop once the commit stands, before its events are published; else never.
+
+        What is kept in memory of the database changes here, so that the two do not part when a commit fails.
+        """
+        self.afters.append(then)
 
     def finish(self) -> None:
         """Flush what the session holds."""
@@ -113,6 +121,7 @@ class _Work(Generic[L]):
     result: Any = None
     error: BaseException | None = None
     rode: bool = False
+    afters: list[Callable[[], object]] = field(default_factory=list)
 
 
 class Writer:
@@ -126,6 +135,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.waiting_since: float | None = None  # monotonic; set while a foreign lock blocks us
+        self.full = False  # a write found no room on the disk; whether there is some again the disk knows
 
     def start(self) -> None:
         """Start the thread on the running event loop."""
@@ -182,8 +192,12 @@ class Writer:
             if cursor.connection.in_transaction:
                 with suppress(sqlite3.Error):  # this thread must live on: all would wait for it
                     cursor.execute("ROLLBACK")
-            logger.exception("a group of %d writes could not be committed", len(group))
-            failure = Unavailable(f"the database did not take the write: {exc}; nothing of it was kept")
+            failure = _told(exc)
+            if isinstance(failure, StorageFull):
+                logger.warning("a group of %d writes was refused: %s", len(group), failure.message)
+            else:
+                logger.exception("a group of %d writes could not be committed", len(group))
+                failure = Unavailable(f"the database did not take the write: {exc}; nothing of it was kept")
             for work in group:
                 work.error = work.error or failure
                 if work.rode and work.slot is not None:
@@ -193,6 +207,7 @@ class Writer:
             for work in group:
                 if work.rode and work.slot is not None and work.error is None:
                     work.slot.done = True
+        self.full |= any(isinstance(work.error, StorageFull) for work in group)
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(self._resolve, group, logged)
@@ -211,9 +226,12 @@ class Writer:
             tx.finish()
             cursor.execute("RELEASE work")
             logged.extend(tx.logged)
+            work.afters = tx.afters
         except Exception as exc:
             if work.rode and work.slot is not None:
                 work.rode = work.slot.taken = False
+            if not cursor.connection.in_transaction:  # SQLite gave the whole group up, as on a full disk
+                raise
             cursor.execute("ROLLBACK TO work")
             cursor.execute("RELEASE work")
             work.error = _told(exc)
@@ -235,6 +253,12 @@ class Writer:
                 self.waiting_since = self.waiting_since or time.monotonic()
 
     def _resolve(self, group: list[_Work[Any]], logged: list[Any]) -> None:
+        for work in group:
+            for then in work.afters if work.error is None else ():
+                try:
+                    then()
+                except Exception:  # the others of the group must still be told
+                    logger.exception("what follows from a write could not be done: %s", work.run)
         if logged:
             self._publish(logged)
         for work in group:
@@ -249,5 +273,7 @@ class Writer:
 def _told(exc: Exception) -> Exception:
     """A database that cannot take a write (disk full, say) is unavailable, not a fault of whoever writes."""
     if isinstance(exc, sqlite3.OperationalError | OperationalError):
+        if "full" in str(exc):
+            return StorageFull("the disk is full: nothing of the write was kept; make room, agents wait meanwhile")
         return Unavailable(f"the database did not take the write: {exc}; nothing of it was kept")
     return exc

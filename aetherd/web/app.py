@@ -6,16 +6,17 @@ from starlette.requests import Request
 from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aetherd.core.errors import Forbidden, NotFound
+from aetherd.core.errors import NotFound
 from aetherd.operations.house import House
 from aetherd.web.api import Api
 from aetherd.web.attach import Attached
-from aetherd.web.auth import Login, authenticate
+from aetherd.web.auth import Login
 from aetherd.web.boundary import Boundary
 from aetherd.web.console import Console
 from aetherd.web.events import Events
 from aetherd.web.files import Files
 from aetherd.web.health import Health
+from aetherd.web.oauth import OAuth
 from aetherd.web.streams import Streams
 from aetherd.web.ws import Socket
 
@@ -26,15 +27,22 @@ class Web:
     def __init__(self, house: House, *, mcp: ASGIApp | None = None) -> None:
         self.streams = Streams()
         self.login = Login(house)
-        self._house, self._mcp = house, mcp
+        self._mcp = mcp
         api, events = Api(house, self.streams), Events(house, self.streams)
-        health = Health(house, self.streams, self.login)
+        health, oauth = Health(house, self.streams, self.login), OAuth(house, self.login)
         self._router = Router(
             [
                 route("/healthz", health.alive),
                 route("/readyz", health.ready),
                 route("/metrics", health.metrics),
                 route("/login", self.login.follow_link),
+                route("/.well-known/oauth-protected-resource", oauth.resource),
+                route("/.well-known/oauth-protected-resource/mcp", oauth.resource),
+                route("/.well-known/oauth-authorization-server", oauth.server),
+                route("/register", oauth.register),
+                route("/authorize", oauth.authorize),
+                route("/token", oauth.token),
+                route("/revoke", oauth.revoke),
                 route("/v1/login", self.login.make_link),
                 route("/v1/logout", self.login.end),
                 route("/v1/refresh", self.login.refresh),
@@ -83,10 +91,7 @@ class Web:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if self._mcp is not None and (path == "/mcp" or path.startswith("/mcp/")):
-            _, found = await authenticate(self._house, scope, "mcp")
-            if found.cookie:
-                raise Forbidden("MCP clients send a bearer token; a browser's session is not for them")
-            await self._mcp(scope, receive, send)
+            await self._mcp(scope, receive, send)  # which looks at the bearer itself
         else:
             await self._router(scope, receive, send)
 

@@ -135,12 +135,13 @@ def failed_page(why: str) -> Response:
     return HTMLResponse(page("This link does not work", html.escape(why), "aetherctl console"), 401, NO_STORE)
 
 
-def page(title: str, text: str, command: str) -> str:
-    """Return a small page with one command to run."""
+def page(title: str, text: str, command: str = "") -> str:
+    """Return a small page, with one command to run if there is one."""
+    run = f"<p>In a terminal: <code>{command}</code></p>" if command else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>aetherd</title>'
         '<meta name="viewport" content="width=device-width">'
         "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem;"
         "color-scheme:light dark}code{font-size:1.1em}</style>"
-        f"<h1>{title}</h1><p>{text}</p><p>In a terminal: <code>{command}</code></p></html>"
+        f"<h1>{title}</h1><p>{text}</p>{run}</html>"
     )

@@ -18,7 +18,7 @@ from aetherd.web.auth import only, page
 BUILT = Path(__file__).parent / "static"
 HASHED = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".woff2": "font/woff2"}
-NOT_PAGES = ("v1", "mcp", "llm", "hooks")
+NOT_PAGES = ("v1", "mcp", "llm", "hooks", ".well-known")
 
 
 @dataclass(frozen=True, slots=True)

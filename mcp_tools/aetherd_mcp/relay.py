@@ -29,7 +29,8 @@ PIPE_ATOM = 4096  # a pipe that polls writable takes this much without blocking
 STUFFED = 1 << 20  # bytes waiting for one side at which the other side is no longer read
 MAX_WAITING = 256  # lines waiting for the daemon
 MAX_IN_FLIGHT = 4096  # calls the daemon has not answered yet
-PATIENCE = 10.0  # seconds a request waits for the daemon
+PATIENCE = 10.0  # seconds a request waits for a daemon nobody has heard from
+RETURN = 30.0  # and for one that was here: it is being started again
 GOODBYE = 0.25  # seconds to write out the rest after stdin closed
 FIRST_RETRY, LAST_RETRY, REFUSED_RETRY = 0.05, 0.25, 2.0
 
@@ -223,6 +224,7 @@ class Relay:
         self.refusal = b""  # the error with which the daemon refused us, as JSON
         self.reason = NOT_RUNNING
         self.retry_at, self.delay, self.replay_until = 0.0, FIRST_RETRY, 0.0
+        self.patience = PATIENCE
         # between them
         self.waiting: list[Call] = []
         self.waiting_bytes = 0
@@ -332,7 +334,7 @@ class Relay:
             elif call.method == LISTEN:
                 self.in_flight[key] = call
             elif call.repeatable:
-                call.repeatable, call.deadline = False, monotonic() + PATIENCE
+                call.repeatable, call.deadline = False, monotonic() + self.patience
                 again.append(call)
             else:
                 self.fail(call, WENT_AWAY)
@@ -372,7 +374,7 @@ class Relay:
         if not self.heard and b"error" in found and b"jsonrpc" not in found:
             self.refusal = dig(line, b"error")
             return self.lose()
-        self.heard, self.refusal, self.delay = True, b"", FIRST_RETRY
+        self.heard, self.refusal, self.delay, self.patience = True, b"", FIRST_RETRY, RETURN
         raw_id, method = (line[slice(*found.get(name, (0, 0)))] for name in (b"id", b"method"))
         key, method = id_key(raw_id), unescape(method)
         if b"method" not in found:
@@ -503,6 +505,7 @@ class Relay:
 
     def push(self, call: Call) -> None:
         """Add a line to those that wait for the daemon."""
+        call.deadline = monotonic() + self.patience
         self.waiting.append(call)
         self.waiting_bytes += len(call.line)
 

@@ -10,8 +10,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio
@@ -20,23 +19,31 @@ import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from aetherd import __version__
-from aetherd.core.errors import AetherError, Internal, NotFound
+from aetherd.core.errors import AetherError, Internal, NotFound, PendingApproval
 from aetherd.operations.catalog import schema_of, tool_name
 from aetherd.operations.house import House
-from aetherd.operations.operation import Call, Effect, Operation, ProgressFn, Rule
+from aetherd.operations.operation import Call, Operation, ProgressFn
+from aetherd_mcp.caller import Caller, credential
+from aetherd_mcp.completion import Completion
+from aetherd_mcp.elicitation import Elicitation
+from aetherd_mcp.feed import Feed
+from aetherd_mcp.large import LargeResults
+from aetherd_mcp.looks import hints, icons, title
+from aetherd_mcp.menu import Menus
 from aetherd_mcp.names import operation_name
-from aetherd_mcp.toolsets import shown
+from aetherd_mcp.prompts import Prompts
+from aetherd_mcp.resources import Resources
+from aetherd_mcp.tasks import Tasks
+from aetherd_mcp.toolsets import may, shown
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0  # progress to a caller that waits longer, so that its clock starts anew
-LISTS = 1000  # menus kept
 INSTRUCTIONS = (
     "aetherd hosts agents and gives them memory, messages, files, processes and a person to ask. "
     "Recall before you start, remember what others should know, look into your inbox between steps. "
@@ -44,19 +51,8 @@ INSTRUCTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a transport knows of its peer."""
-
-    token: str
-    door: int | None = None  # the process whose own socket it came through
-
-
-credential: ContextVar[Credential | None] = ContextVar("aetherd_mcp_credential", default=None)
-
-
 class _Server(Server[Any]):
-    """The SDK's server, which tells 2025-era clients that the list of tools may change."""
+    """The SDK's server, which tells 2025-era clients that its lists may change."""
 
     def create_initialization_options(
         self,
@@ -64,9 +60,25 @@ class _Server(Server[Any]):
         experimental_capabilities: dict[str, dict[str, Any]] | None = None,
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
-        return super().create_initialization_options(
-            notification_options or NotificationOptions(tools_changed=True), experimental_capabilities, extensions
+        options = super().create_initialization_options(
+            notification_options or NotificationOptions(tools_changed=True, resources_changed=True),
+            experimental_capabilities,
+            extensions,
         )
+        return options.model_copy(
+            update={"icons": icons("aether")}
+        )  # not ours: that goes out with every result of 2026
+
+
+async def _without_secrets(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+    """Say no more of a crash than that there was one: the SDK's loop for 2025 would tell its text."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise
+    except Exception:
+        logger.exception("%s crashed", ctx.method)
+        raise MCPError(types.INTERNAL_ERROR, "internal error; the daemon's log has the details") from None
 
 
 class ToolServer:
@@ -75,28 +87,51 @@ class ToolServer:
     def __init__(self, house: House) -> None:
         self._house = house
         self._tools = {op.name: _tool(op) for op in house.registry}
-        self._lists: dict[tuple[frozenset[str], str, bool, str], HandlerResult] = {}  # by rights and version
+        self._plain_tools = {  # for agents, who do not look at icons
+            name: tool.model_copy(update={"icons": None}) for name, tool in self._tools.items()
+        }
+        self.menus = Menus()  # by rights and version
         self._beats: set[Beat] = set()  # of the calls that run
-        self.bus = InMemorySubscriptionBus()
+        self._large = LargeResults(house.clock)
+        self._leave = Elicitation(self._perform)
+        resources = Resources(house, self._large, self._asking, self._run)
+        prompts = Prompts(house, self._asking)
+        completion = Completion(house, prompts, self._asking, self._run)
+        self.bus = Feed(house, resources, self._listening)
         self.server: Server[Any] = _Server(
             "aetherd",
             version=__version__,
             title="aetherd",
             instructions=INSTRUCTIONS,
             on_list_tools=self._list,
-            on_call_tool=self._call,
-            on_subscriptions_listen=ListenHandler(self.bus),
+            on_list_resources=resources.listing,
+            on_list_resource_templates=resources.templates,
+            on_read_resource=resources.read,
+            on_subscribe_resource=self.bus.subscribe_resource,
+            on_unsubscribe_resource=self.bus.unsubscribe_resource,
+            on_subscriptions_listen=self.bus.listen,
+            on_list_prompts=prompts.listing,
+            on_get_prompt=prompts.get,
+            on_completion=completion.complete,
             get_tool_input_schema=self._schema,
+        )
+        self.server.add_notification_handler(
+            "notifications/initialized", types.NotificationParams, self.bus.initialized
         )
         if isinstance(get_tracer_provider(), ProxyTracerProvider):  # nobody collects spans, so none are made
             self.server.middleware.clear()
-        self.server.middleware.append(self._keep_lists)
+        self.server.middleware += [_without_secrets, self._keep_lists]
+        self.tasks = Tasks(house, self._asking, self._perform)
+        self.tasks.extend(self.server, self._call)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Own the sign of life that long calls give."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._heart, group)
+            await self.tasks.serve(group)
+            self.server.middleware.append(await self._leave.boundary(self._house.settings.home / "secrets"))
+            group.start_soon(self.bus.run)
             yield
             group.cancel_scope.cancel()
 
@@ -119,11 +154,12 @@ class ToolServer:
     def tools_for(self, call: Call) -> types.ListToolsResult:
         """Return the menu of a caller, in a fixed order."""
         on_menu = shown(call.toolset)
+        menu = self._tools if call.agent is None else self._plain_tools
         return types.ListToolsResult(
             tools=[
-                self._tools[op.name]
+                menu[op.name]
                 for op in sorted(self._house.registry, key=lambda op: op.name)
-                if on_menu(op) and call.has(op.scope) and not (op.access is Rule.PEOPLE and call.agent is not None)
+                if on_menu(op) and may(op, call)
             ]
         )
 
@@ -133,11 +169,9 @@ class ToolServer:
             return await call_next(ctx)
         call = await self._asking()
         key = (call.scopes, call.toolset, call.agent is not None, ctx.protocol_version)
-        if key not in self._lists:
-            if len(self._lists) >= LISTS:
-                self._lists.clear()
-            self._lists[key] = await call_next(ctx)
-        return self._lists[key]
+        if key not in self.menus:
+            self.menus.keep(key, await call_next(ctx))
+        return self.menus.answer(key, ctx)
 
     async def _asking(self) -> Call:
         """Return who asks for something that is no tool call, whose refusal is an error of the protocol."""
@@ -146,26 +180,49 @@ class ToolServer:
         except AetherError as exc:
             raise MCPError(types.INVALID_REQUEST, exc.message, exc.body()["error"]) from exc
 
-    async def _call(self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _listening(self) -> Caller:
+        """Return who asks to be told of changes."""
+        call, found = await self._asking(), credential.get()
+        assert found is not None
+        return Caller(found.token, found.door, call, self._house.sees(call))
+
+    async def _call(
+        self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult | dict[str, Any]:
         name = operation_name(params.name)
         beat = Beat(ctx.session.report_progress, self._house.clock.monotonic())
-        call: Call | None = None
         self._beats.add(beat)
         try:
             call = replace(await self.caller(), progress=beat.report)
-            return _success(await self._run(name, params.arguments or {}, call))
-        except MCPError:
-            raise
-        except AetherError as exc:
-            if name not in self._house.registry and isinstance(exc, NotFound):
-                exc = NotFound(f"no tool named {params.name[:100]!r}; aether_tool_search finds tools", **exc.data)
-            return _failure(exc)
-        except Exception:
-            id = None if call is None else call.id
-            logger.exception("tool %s crashed in %s", name[:100], id)
-            return _failure(Internal("internal error; the daemon's log has the details", call=id))
+            if self.tasks.wanted(ctx, name):
+                return await self.tasks.call(name, params.arguments or {}, call)
+            return await self._leave.call(ctx, params, call)
+        except Exception as exc:
+            return self._failed(exc, params.name, None)
         finally:
             self._beats.discard(beat)
+
+    async def _perform(self, tool: str, arguments: dict[str, Any], call: Call) -> types.CallToolResult:
+        name = operation_name(tool)
+        try:
+            value = await self._run(name, arguments, call)
+            return self._large.result(self._house.registry[name], value, call)
+        except Exception as exc:
+            if call.asks and isinstance(exc, PendingApproval):
+                raise  # to who said that it can ask
+            return self._failed(exc, tool, call)
+
+    def _failed(self, exc: Exception, tool: str, call: Call | None) -> types.CallToolResult:
+        """Return what went wrong as a result; errors of the protocol stay what they are."""
+        if isinstance(exc, MCPError):
+            raise exc
+        if isinstance(exc, NotFound) and operation_name(tool) not in self._house.registry:
+            exc = NotFound(f"no tool named {tool[:100]!r}; aether_tool_search finds tools", **exc.data)
+        if isinstance(exc, AetherError):
+            return _failure(exc)
+        id = None if call is None else call.id
+        logger.error("tool %s crashed in %s", tool[:100], id, exc_info=exc)
+        return _failure(Internal("internal error; the daemon's log has the details", call=id))
 
     async def _run(self, name: str, arguments: dict[str, Any], call: Call) -> BaseModel:
         result = await self._house.dispatcher.invoke(name, arguments, call)
@@ -216,28 +273,16 @@ class Beat:
 def _tool(op: Operation) -> types.Tool:
     return types.Tool(
         name=tool_name(op.name),
-        title=op.name,
+        title=title(op),
         description=op.doc,
         input_schema=schema_of(op.input, "validation"),
         output_schema=schema_of(op.output, "serialization"),
-        annotations=types.ToolAnnotations(
-            title=op.name,
-            read_only_hint=op.effect is Effect.READ,
-            destructive_hint=op.effect is Effect.DESTROY,
-            idempotent_hint=op.effect is Effect.READ,
-            open_world_hint=False,
-        ),
-    )
-
-
-def _success(value: BaseModel) -> types.CallToolResult:
-    return types.CallToolResult(
-        content=[types.TextContent(text=value.model_dump_json())], structured_content=value.model_dump(mode="json")
+        annotations=hints(op),
+        icons=icons(op.room),
     )
 
 
 def _failure(exc: AetherError) -> types.CallToolResult:
+    """Return an error as text alone: structure would have to be the tool's output, and clients check that it is."""
     text = json.dumps(exc.body()["error"], default=str)
-    return types.CallToolResult(
-        content=[types.TextContent(text=text)], structured_content={"error": json.loads(text)}, is_error=True
-    )
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)

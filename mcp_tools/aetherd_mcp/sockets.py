@@ -9,24 +9,25 @@ import socket
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.abc
-from mcp.server.runner import serve_dual_era_loop
 
 from aetherd.core.errors import AetherError, Unauthenticated
 from aetherd.operations.doors import Doorway
 from aetherd.operations.house import House
-from aetherd_mcp.server import Credential, ToolServer, credential
-from aetherd_mcp.wire import Wire
+from aetherd_mcp import lean, sdk_loop
+from aetherd_mcp.caller import Credential, credential
+from aetherd_mcp.server import ToolServer
+from aetherd_mcp.wire import GONE, Wire
 
 logger = logging.getLogger(__name__)
 
 FIRST_LINE = 4096  # bytes
 FIRST_LINE_S = 10.0
-CONNECTIONS = 512  # per socket
-GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
+CONNECTIONS = 512  # on the daemon's own socket
+DOOR_CONNECTIONS = 64  # through one process's door: each may hold a line of 4 MiB that never ends
+LOOPS = {"lean": lean.serve, "sdk": sdk_loop.serve}  # the setting `mcp_loop`
 
 
 class Sockets:
@@ -64,7 +65,7 @@ class Sockets:
         if uid is not None:
             os.chown(temporary, 0, uid)
         temporary.rename(path)
-        scope, limiter = anyio.CancelScope(), anyio.CapacityLimiter(CONNECTIONS)
+        scope, limiter = anyio.CancelScope(), anyio.CapacityLimiter(CONNECTIONS if door is None else DOOR_CONNECTIONS)
 
         async def accept() -> None:
             with scope:
@@ -101,11 +102,7 @@ class Sockets:
             raise Unauthenticated(f"uid {peer} may not use this socket")
         await self._house.authenticate(token, "mcp", door=door)
         credential.set(Credential(token, door))
-        wire: Any = Wire(stream, rest)
-        server = self._tools.server
-        await serve_dual_era_loop(
-            server, wire, wire, lifespan_state={}, init_options=server.create_initialization_options()
-        )
+        await LOOPS[self._house.settings.mcp_loop](self._tools.server, Wire(stream, rest))
 
 
 async def _first_line(stream: anyio.abc.SocketStream) -> tuple[str, bytes]:

@@ -1,14 +1,16 @@
 """Which tools a caller is shown. The scope says what is allowed, the toolset what is on the menu.
 
 Whatever is not listed is reached through `aether_tool_search` and `aether_tool_call`, under the same guards.
-A worker's menu is at most 20 tools and 6,000 tokens; a test counts both.
+Every menu has a ceiling, in tools and in tokens of a model's context; `make check` prints and checks them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from aetherd.operations.operation import Operation
+from aetherd.operations.operation import Call, Operation, Rule
 
 WORKER = frozenset(
     {
@@ -42,6 +44,9 @@ LEAD = WORKER | {
     "memory.get",
     "memory.list",
     "message.thread",
+    "plan.create",
+    "plan.get",
+    "plan.update",
     "process.get",
     "process.interrupt",
     "process.kill",
@@ -50,10 +55,24 @@ LEAD = WORKER | {
     "process.resume",
     "process.timeline",
     "process.tree",
+    "task.claim",
+    "task.complete",
+    "task.create",
+    "task.delegate",
+    "task.fail",
+    "task.get",
+    "task.list",
     "terminal.list",
     "terminal.open",
     "terminal.read",
     "terminal.send",
+    "workspace.changes",
+    "workspace.create",
+    "workspace.get",
+    "workspace.list",
+    "workspace.mount",
+    "workspace.release",
+    "workspace.reserve",
 }
 OPERATOR = LEAD | {
     "agent.archive",
@@ -67,8 +86,15 @@ OPERATOR = LEAD | {
     "fs.search",
     "process.signal",
     "system.doctor",
+    "workspace.unmount",
 }
 
+CEILINGS = {  # tools, tokens; `all` is for programs and for clients that search a long list themselves
+    "worker": (20, 6_000),
+    "lead": (55, 12_000),
+    "operator": (70, 15_000),
+    "all": (200, 40_000),
+}
 _SETS = {"worker": WORKER, "lead": LEAD, "operator": OPERATOR}
 
 
@@ -84,3 +110,13 @@ def shown(toolset: str) -> Callable[[Operation], bool]:
     if toolset not in _SETS:
         raise ValueError(f"no toolset {toolset!r}")
     return lambda op: op.name in _SETS[toolset]
+
+
+def tokens(name: str, description: str, input_schema: Mapping[str, Any]) -> int:
+    """Estimate what one tool costs a model: what clients show it of a tool, four characters to a token."""
+    return -(-(len(name) + len(description) + len(json.dumps(input_schema))) // 4)
+
+
+def may(op: Operation, call: Call) -> bool:
+    """Return whether a caller can use an operation at all; whose things are meant is asked when it is called."""
+    return call.has(op.scope) and not (op.access is Rule.PEOPLE and call.agent is not None)

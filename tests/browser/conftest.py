@@ -66,11 +66,11 @@ def shared() -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def daemon(shared: Daemon) -> Daemon:
-    """The shared daemon, running whatever the test before did to it."""
-    if shared.process is None or shared.process.poll() is not None:
-        shared.start()
-    return shared
+def daemon(shared: Daemon) -> Iterator[Daemon]:
+    """The shared daemon, running, and with nothing of the test before: also of one that failed."""
+    shared.revive()
+    yield shared
+    shared.revive().clear()
 
 
 @pytest.fixture

@@ -124,3 +124,23 @@ def test_a_permission_mode_that_does_not_ask_is_red(console: Console) -> None:
     shown["mode"] = "bypassPermissions"
     console.page.reload()
     expect(mode.locator(".text-fail")).to_contain_text("bypassPermissions")
+
+
+def test_a_disk_that_is_full_is_told_on_every_page_until_there_is_room(console: Console) -> None:
+    full = {"ok": False, "detail": "the disk is full: new events are refused; make room"}
+
+    def no_room(route: Route) -> None:
+        found = route.fetch().json()
+        answer = {**found, "health": {**found["health"], "store": full}}
+        route.fulfill(body=json.dumps(answer), content_type="application/json")
+
+    console.page.clock.install()
+    console.page.reload()
+    console.live()
+    expect(console.at("store-banner")).to_have_count(0)
+    console.page.route("**/v1/system.status", no_room)
+    console.page.clock.fast_forward(16_000)
+    expect(console.at("store-banner")).to_contain_text("the disk is full")
+    console.page.unroute_all(behavior="wait")
+    console.page.clock.fast_forward(16_000)
+    expect(console.at("store-banner")).to_have_count(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.console_lab import KEY, Console
 from tests.e2e.claude_lab import bash, model, real, says
@@ -119,6 +119,29 @@ def test_words_typed_in_the_composer_reach_the_turn_that_runs(console: Console) 
         console.says("Changed course.")
         console.condition(pid, "done")
         expect(console.at("composer")).to_have_value("")
+
+
+def test_what_is_typed_while_words_are_being_sent_is_kept_and_the_focus_with_it(console: Console) -> None:
+    pid = console.daemon.demo("wait message", "wait message", name="typist")["pid"]
+    console.open(pid)
+    held: list[Route] = []
+    console.page.route("**/v1/process.send", lambda route: held.append(route))
+    composer = console.at("composer")
+    with console.page.expect_request("**/v1/process.send"):
+        composer.press_sequentially("first words\n")
+    composer.press_sequentially("second")
+    composer.press("Escape")
+    with console.page.expect_response("**/v1/process.send"):
+        held.pop().continue_()
+    expect(console.at("send")).to_have_text("Send")
+    expect(composer).not_to_be_focused()
+    expect(composer).to_have_value("second")
+    console.expected.append("ERR_FAILED")
+    with console.page.expect_request("**/v1/process.send"):
+        composer.press_sequentially(" words\n")
+    composer.press_sequentially("third")
+    held.pop().abort()
+    expect(composer).to_have_value("second words\n\nthird")
 
 
 @real

@@ -85,3 +85,19 @@ def test_a_program_takes_keys_only_from_who_holds_it(console: Console) -> None:
     console.at("handback-confirm").click()
     expect(console.at("control-banner")).to_have_count(0)
     until(lambda: not console.daemon.call("control.status", pid=pid)["held"], 10, "it to be free")
+
+
+@real
+def test_a_hand_back_in_the_middle_of_a_turn_is_no_message_of_the_person(console: Console) -> None:
+    with model({"reply": [{"text": ["I write a long ", {"hold": "never"}]}]}, says("I go on.")) as api:
+        console.start_claude(api, "write a lot", "cut")
+        until(lambda: api.requests and api.requests[0].first_byte_at, 30, "the text to begin")
+        console.at("takeover").click()
+        console.typing()
+        expect(console.screen).to_contain_text(READY)
+        console.at("handback").click()
+        console.at("handback-confirm").click()
+        assert "Your turn was interrupted" in api.wait_for_request(2).said
+        console.tab("timeline")
+        console.says("handed back", "the agent was told", "I go on.")
+        expect(console.timeline).not_to_contain_text("A person took over your session")

@@ -99,7 +99,7 @@ async def test_an_agent_finds_nothing_of_another_through_an_operation_that_confi
     said = ""
     with suppress(Forbidden, NotFound, Invalid, PendingApproval):
         said = (await world.faces.running.invoke(name, raw, world.b.call)).model_dump_json()
-    private = [world.a.id, "secret of A", "question of A", "letter of A", "notes of A"]
+    private = [world.a.id, "secret of A", "question of A", "letter of A", "notes of A", "task of A", "plan of A"]
     private += [str(key) for kind, key in world.subjects.items() if kind not in ("process", "token")]
     assert [text for text in private if text in said] == []
 

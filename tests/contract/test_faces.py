@@ -121,7 +121,7 @@ async def test_an_unknown_operation_is_the_same_error_and_one_record_each(world:
 
 
 @pytest.mark.parametrize(
-    "kind", ["agent.get", "approval.get", "memory.get", "process.get", "terminal.read", "token.revoke"]
+    "kind", ["agent.get", "approval.get", "memory.get", "process.get", "task.get", "terminal.read", "token.revoke"]
 )
 async def test_what_does_not_exist_is_the_same_error_on_every_face(world: World, kind: str) -> None:
     op = OPERATIONS[kind]

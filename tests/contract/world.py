@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -26,8 +27,10 @@ MORE: dict[str, dict[str, Any]] = {
     "fs.search": {"content": "deployment"},
     "fs.watch": {"timeout_s": 0.05},
     "message.send": {"to": "b"},
+    "plan.update": {"changes": [{"step": "1", "status": "done"}]},
     "process.spawn": {"runtime": "command", "argv": ["true"], "goal": "x"},
     "process.wait": {"timeout_s": 0.05},
+    "task.delegate": {"to": "b"},
     "terminal.send": {"text": ""},
     "tool.call": {"name": "process.whoami"},
 }
@@ -120,27 +123,46 @@ async def build(faces: Faces) -> World:
     approval = await invoke("approval.request", {"title": "secret question of A"}, a.call)
     memory = await invoke("memory.remember", {"content": "deployment secret of A", "namespace": "agent"}, a.call)
     message = await invoke("message.send", {"to": "owner", "text": "deployment letter of A"}, a.call)
+    task = await invoke("task.create", {"title": "deployment task of A", "to": "a"}, a.call)
+    await invoke("plan.create", {"title": "deployment plan of A", "steps": [{"title": "x"}]}, a.call)
     terminal = await invoke("terminal.open", {"pid": a.pid, "argv": ["sleep", "1000"]})
     await invoke("fs.write", {"agent": a.id, "path": "notes.txt", "content": "deployment notes of A"})
+    workspace = await invoke("workspace.create", {"name": "secret-of-A"}, a.call)
     token = await invoke("token.create", {"name": "spare", "scopes": ["*:read"]})
+    grants = faces.running.kernel.rooms["token"].grants
+    client = await grants.register("a client", ["http://127.0.0.1/callback"])
+    consent = {
+        "client_id": client.id,
+        "redirect_uri": "http://127.0.0.1:9/callback",
+        "response_type": "code",
+        "code_challenge": "x" * 43,
+        "code_challenge_method": "S256",
+        "resource": f"http://127.0.0.1:{faces.port}/mcp",
+    }
     subjects = {
         "agent": a.id,
         "process": a.pid,
         "approval": approval.id,
         "memory": memory.id,
         "message": message.id,
+        "task": task.id,
         "terminal": terminal.terminal,
         "token": token.id,
+        "workspace": workspace.id,
     }
     fields = {
         "pid": a.pid,
         "agent": a.id,
         "approval.id": approval.id,
         "memory.id": memory.id,
+        "plan.steps": [{"title": "x"}],
+        "task.id": task.id,
         "token.id": token.id,
+        "token.request": urlencode(consent),
         "message.ids": [message.id],
         "message.thread": message.thread,
         "fs.path": "notes.txt",
+        "workspace": workspace.id,
         "terminal": terminal.terminal,
         "agent.name": "someone",
         "process.priority": 0,
@@ -197,6 +219,42 @@ async def _message(world: World) -> dict[str, Any]:
     return {"ids": [made.id]}
 
 
+async def _task(world: World) -> dict[str, Any]:
+    raw = {"title": f"task {next(_numbers)}", "backoff_s": 3600}
+    made = await world.faces.running.invoke("task.create", raw)
+    return {"id": made.id}
+
+
+async def _claimed(world: World) -> dict[str, Any]:
+    task = await _task(world) | {"lease_s": 86_400}
+    await world.faces.running.invoke("task.claim", task)
+    return {"id": task["id"]}
+
+
+async def _unclaimed(world: World) -> dict[str, Any]:
+    return await _task(world) | {"lease_s": 86_400}
+
+
+async def _failed(world: World) -> dict[str, Any]:
+    return await _claimed(world) | {"reason": "tired"}
+
+
+async def _delegated(world: World) -> dict[str, Any]:
+    return await _task(world) | {"to": world.b.id}
+
+
+async def _plan(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "title": f"plan {next(_numbers)}", "steps": [{"title": "x"}]}
+
+
+async def _planned(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "changes": [{"step": "1", "note": str(next(_numbers))}]}
+
+
+async def _consent(world: World) -> dict[str, Any]:
+    return {"request": world.fields["token.request"], "decision": "allow"}
+
+
 async def _priority(world: World) -> dict[str, Any]:
     return {"pid": world.a.pid, "priority": next(_numbers) % 10}
 
@@ -204,6 +262,19 @@ async def _priority(world: World) -> dict[str, Any]:
 async def _process(world: World) -> dict[str, Any]:
     made = await world.faces.running.invoke("process.spawn", {"runtime": "command", "argv": ["sleep", "1000"]})
     return {"pid": made.pid}
+
+
+def _workspace(*, mounted: bool = False, reserved: bool = False, to: bool = False, **more: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        invoke = world.faces.running.invoke
+        made = await invoke("workspace.create", {"name": f"space{next(_numbers)}"})
+        if mounted:
+            await invoke("workspace.mount", {"workspace": made.id, "agent": world.a.id})
+        if reserved:
+            await invoke("workspace.reserve", {"workspace": made.id, "path": "x", "reason": "y"})
+        return {"workspace": made.id, **({"agent": world.a.id} if to else {}), **more}
+
+    return make
 
 
 FRESH: dict[str, Fresh] = {
@@ -223,14 +294,29 @@ FRESH: dict[str, Fresh] = {
     "memory.remember": _new(content="remember me %"),
     "message.ack": _message,
     "message.send": _new(to="b", text="hello %"),
+    "plan.create": _plan,
+    "plan.update": _planned,
     "process.kill": _process,
     "process.set_priority": _priority,
+    "task.cancel": _task,
+    "task.claim": _unclaimed,
+    "task.complete": _claimed,
+    "task.create": _new(title="task %"),
+    "task.delegate": _delegated,
+    "task.fail": _failed,
     "token.create": _new(name="token%"),
+    "token.decide": _consent,
     "token.revoke": _about("token.create", {"name": "short%"}, "id", "id"),
+    "workspace.create": _new(name="new%"),
+    "workspace.mount": _workspace(to=True),
+    "workspace.release": _workspace(reserved=True),
+    "workspace.remove": _workspace(),
+    "workspace.reserve": _workspace(path="src", reason="I work on it"),
+    "workspace.unmount": _workspace(mounted=True, to=True),
 }
 # Those that change nothing but the database, so that a failed commit leaves nothing at all.
 ROWS_ONLY = [
-    name for name in FRESH if name.partition(".")[0] in ("approval", "memory", "message", "token")
+    name for name in FRESH if name.partition(".")[0] in ("approval", "memory", "message", "plan", "task", "token")
 ] + ["agent.create", "agent.update"]  # fmt: skip
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from aetherd.core.config import Settings, load
+import aetherd
+import aetherd_mcp
+from aetherd.core.config import WITHOUT_EFFECT, Settings, load
 from aetherd.core.errors import Invalid
 
 
@@ -74,6 +77,24 @@ def test_the_database_is_a_file_of_the_home_unless_named(tmp_path: Path) -> None
 
 def test_every_setting_is_documented() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_every_setting_does_something_or_says_that_it_does_not() -> None:
+    folders = [Path(aetherd.__path__[0]), Path(aetherd_mcp.__path__[0])]
+    source = "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
+    read = {name for name in Settings.model_fields if re.search(rf'(settings|self)\.{name}\b|r\("{name}"', source)}
+    assert set(Settings.model_fields) - read == set(WITHOUT_EFFECT)
+    told = {name for name, field in Settings.model_fields.items() if "no effect yet" in (field.description or "")}
+    assert told == set(WITHOUT_EFFECT)
+
+
+def test_what_is_set_and_does_nothing_is_named_to_whoever_set_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(home=tmp_path, port=4003).without_effect == []
+    (tmp_path / "aetherd.toml").write_text("node_name = 'n'\nmax_running = 3\n")
+    monkeypatch.setenv("AETHER_REGISTRATION_OPEN", "true")
+    assert load(home=tmp_path).without_effect == ["registration_open", "node_name"]
 
 
 def test_a_secret_setting_is_never_printed(tmp_path: Path) -> None:

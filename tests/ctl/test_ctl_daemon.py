@@ -48,8 +48,53 @@ async def test_console_prints_a_link_that_works(terminal: Terminal) -> None:
     assert (await terminal.served.stranger.get(url)).status_code == 303
 
 
-async def test_up_tells_of_a_daemon_that_runs(terminal: Terminal) -> None:
-    assert f"http://127.0.0.1:{terminal.served.port}" in await terminal.ok("up")
+async def test_up_tells_of_a_daemon_that_runs_and_when_it_is_elsewhere_than_asked_for(terminal: Terminal) -> None:
+    address = f"http://127.0.0.1:{terminal.served.port}"
+    for port in ((), ("--port", "0"), ("--port", str(terminal.served.port))):
+        assert address in await terminal.ok("up", *port)
+    result = await terminal.run("up", "--port", "1")
+    assert (result.exit_code, address in result.stdout) == (1, True)
+    assert "it is not on port 1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("last", "given", "environment", "file", "port"),
+    [
+        ("", (), {}, "", None),  # never: the daemon's own default
+        ("http://127.0.0.1:4567\n", (), {}, "max_running = 3", "4567"),
+        ("http://127.0.0.1:4567\n", ("--port", "9"), {}, "", "9"),
+        ("http://127.0.0.1:4567\n", (), {"AETHER_PORT": "5000"}, "", None),
+        ("http://127.0.0.1:4567\n", (), {}, "port = 6000", None),
+    ],
+)
+def test_up_serves_where_it_was_served_last_unless_told_otherwise(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    last: str,
+    given: tuple[str, ...],
+    environment: dict[str, str],
+    file: str,
+    port: str | None,
+) -> None:
+    monkeypatch.setenv("AETHER_HOME", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(lifecycle, "daemon_command", lambda: ["/bin/sh", "-c", 'echo "told: $*." >&2; exit 3', "sh"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "address").write_text(last)
+    (tmp_path / "aetherd.toml").write_text(file)
+    assert f"told: {'--port ' + port if port else ''}." in run("up", *given).stderr.splitlines()[-1]
+
+
+async def test_the_doctor_exits_with_one_only_when_a_check_failed(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for state, code in (("warning", 0), ("missing", 0), ("failed", 1)):
+        found = {"checks": [{"name": "database", "state": state, "detail": "it is so", "fix": "mend it"}], "tiers": []}
+        monkeypatch.setattr(lifecycle.Client, "invoke", lambda *_, found=found: json.dumps(found).encode())
+        for form in ((), ("--json",)):
+            result = await terminal.run("doctor", *form)
+            assert (result.exit_code, "mend it" in result.stdout) == (code, True), (state, form)
 
 
 DAEMON = """

@@ -9,19 +9,6 @@ import pytest
 from tests.e2e.daemon_lab import Daemon
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the long ones."""
-    config.addinivalue_line("markers", "nightly: takes minutes; runs only when asked for with -m")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long ones out unless -m names them."""
-    if "nightly" not in config.option.markexpr:
-        for item in items:
-            if item.get_closest_marker("nightly"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes; run with -m nightly"))
-
-
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Daemon]:
     """A daemon that the tests of a module share; it may be killed, if it is started again."""
@@ -30,15 +17,15 @@ def shared() -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def daemon(shared: Daemon) -> Daemon:
-    """The shared daemon, running whatever the test before did to it."""
-    if shared.process is None or shared.process.poll() is not None:
-        shared.start()
-    return shared
+def daemon(shared: Daemon) -> Iterator[Daemon]:
+    """The shared daemon, running, and with nothing of the test before: also of one that failed."""
+    shared.revive()
+    yield shared
+    shared.revive().clear()
 
 
 @pytest.fixture
 def own() -> Iterator[Daemon]:
     """A daemon for this test alone."""
-    with Daemon(settings="approval_wait_s = 1\n") as daemon:
+    with Daemon(settings="approval_wait_s = 1\nmax_running = 60\n") as daemon:
         yield daemon

@@ -78,12 +78,18 @@ class Daemon:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(os_pid, signal.SIGKILL)
         until(lambda: not self.tree(), 10, "everything of the test to be gone")
-        for group in (*CGROUPS.glob(f"aetherd-{self.key}"), *CGROUPS.glob(f"*/aetherd-{self.key}")):
-            for place in (*(one for one in group.iterdir() if one.is_dir()), group):
-                with contextlib.suppress(OSError):
-                    place.rmdir()
+        until(self._ungrouped, 10, "its control groups to be gone")
         shutil.rmtree(self.home, ignore_errors=True)
         self.log.unlink(missing_ok=True)
+
+    def _ungrouped(self) -> bool:
+        """Remove its control groups; a killed process leaves its group a moment after it is dead."""
+        found = [*CGROUPS.glob(f"aetherd-{self.key}"), *CGROUPS.glob(f"*/aetherd-{self.key}")]
+        for group in found:
+            for place, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(place)
+        return not any(group.exists() for group in found)
 
     # Its life -------------------------------------------------------------------------------------------
 
@@ -104,6 +110,22 @@ class Daemon:
         self.begin()
         until(self._ready, READY_S, "the daemon to be ready", lambda: self.log.read_text()[-3000:])
         return self
+
+    def revive(self) -> Daemon:
+        """Start it unless it runs."""
+        return self.start() if self.process is None or self.process.poll() is not None else self
+
+    def clear(self) -> None:
+        """End every process; their questions close with them."""
+
+        def none_is_left() -> bool:
+            found = self.call("process.list", state="live", limit=500)["processes"]
+            for one in found:
+                with contextlib.suppress(Refused):  # it has just ended by itself
+                    self.call("process.kill", pid=one["pid"])
+            return not found
+
+        until(none_is_left, READY_S, "every process to end")
 
     def begin(self) -> None:
         """Start it and do not wait."""

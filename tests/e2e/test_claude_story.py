@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -144,25 +143,6 @@ def test_a_kill_of_the_daemon_in_the_middle_of_a_text_loses_nothing(daemon: Daem
 
 
 @real
-def test_a_tool_call_in_flight_at_the_kill_is_answered_and_the_next_one_works(daemon: Daemon) -> None:
-    sleeper = daemon.demo("wait message", "say done")["pid"]
-    waits = aether("process_wait", pid=sleeper, timeout_s=50)
-    with model(says(waits), says(aether("process_whoami")), says("Done.")) as api, daemon.stream() as stream:
-        claude = Claude(daemon, api, toolset="all")
-        stream.wait(lambda e: e["type"] == "agent.tool_call" and e["pid"] == claude.pid)
-        before, relays = claude.runtimes(), claude.relays()
-        assert len(relays) == 1
-        daemon.restart()
-        back = time.monotonic()
-        assert claude.wait()["text"] == "Done."
-        assert time.monotonic() - back < 3
-        assert (claude.runtimes(), claude.relays()) == (before, relays)
-        assert len(api.requests) == 3
-        [who] = api.requests[2].tool_results
-        assert claude.spawned["agent"] in who
-
-
-@real
 def test_a_question_that_waits_over_a_kill_is_answered_after_it_and_the_command_runs_once(daemon: Daemon) -> None:
     with model(says(bash("echo once >> made.txt")), says("Done.")) as api:
         claude = Claude(daemon, api)
@@ -221,14 +201,12 @@ def test_a_goal_given_right_before_a_kill_is_told_once(daemon: Daemon, moment: s
 
 
 @real
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.nightly)])
-def test_every_agent_has_our_tools_in_its_first_request(daemon: Daemon, count: int) -> None:
+def test_every_agent_has_our_tools_in_its_first_request(daemon: Daemon) -> None:
     with model(default=says("Done.")) as api:
-        for _ in range(count // 5):
-            agents = [Claude(daemon, api) for _ in range(5)]
+        for _ in range(4):
+            agents = [Claude(daemon, api) for _ in range(5)]  # at once: a busy machine is when tools come late
             for claude in agents:
                 assert claude.wait()["text"] == "Done."
                 daemon.call("process.kill", pid=claude.pid)
-        assert len(api.requests) == count
+        assert len(api.requests) == 20
         assert all("mcp__aether__aether_memory_remember" in request.tools for request in api.requests)

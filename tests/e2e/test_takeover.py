@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.claude_lab import REPORT, Claude, aether, bash, model, occurrences, real, says
-from tests.e2e.daemon_lab import Daemon, Event, Refused, until, words
+from tests.e2e.daemon_lab import Daemon, Event, Refused, stat, until, words
 from tests.model_api import ModelApi
 
 READY = "manual mode on"  # what the TUI shows when it takes keys
@@ -44,7 +44,8 @@ class Witness:
 
     def __init__(self, claude: Claude) -> None:
         self._claude, self._over = claude, threading.Event()
-        self.most, self.looks = 0, 0
+        self.looks = 0
+        self.crowds: list[dict[int, list[str]]] = []  # by os pid: state, parent, start time, argv
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Witness:
@@ -57,10 +58,16 @@ class Witness:
 
     def _run(self) -> None:
         while not self._over.wait(0.05):
-            on = [one for one in self._claude.runtimes() if {"--resume", "--session-id"} & set(words(one))]
-            if len(on) > 1:  # a look takes time: the first may have ended before the second began
-                on = [one for one in on if words(one)]
-            self.most, self.looks = max(self.most, len(on)), self.looks + 1
+            seen = self._look()
+            if len(seen) > 1:  # a look takes time: the first may have ended before the second began
+                seen = {one: facts for one, facts in seen.items() if words(one)}
+            if len(seen) > 1:
+                self.crowds.append(seen)
+            self.looks += 1
+
+    def _look(self) -> dict[int, list[str]]:
+        found = {one: [*stat(one)[:2], *stat(one)[19:20], *words(one)] for one in self._claude.runtimes()}
+        return {one: facts for one, facts in found.items() if {"--resume", "--session-id"} & set(facts)}
 
 
 @real
@@ -87,7 +94,7 @@ def test_a_person_takes_over_types_and_hands_back_with_a_note(daemon: Daemon) ->
         assert claude.get()["session"] == session
         assert settled(daemon, claude.pid, "free")["held"] is False
         assert witness.looks
-        assert witness.most == 1
+        assert not witness.crowds
         assert len(api.requests) == 3
         assert claude.get()["phase"] == "completed"
 
@@ -299,7 +306,7 @@ def test_a_kill_in_each_step_of_the_hand_over_ends_in_one_runtime_and_one_story(
                     daemon.call("control.release", pid=claude.pid, note=f"note {round}")
                 settled(daemon, claude.pid, "free")
                 until(lambda: claude.get()["phase"] == "completed", 30, "the agent to go on", claude.get)
-            assert witness.most == 1
+            assert not witness.crowds
             assert len(claude.runtimes()) == 1
             assert f"note {round}" in api.requests[-1].said
         last = api.requests

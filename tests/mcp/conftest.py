@@ -19,20 +19,26 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def served(places: pytest.TempPathFactory) -> AsyncIterator[Faces]:
-    """Serve a new house."""
+async def served(places: pytest.TempPathFactory, loop: str) -> AsyncIterator[Faces]:
+    """Serve a new house, its unix sockets by this loop."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
                 patch.delenv(name)
-        settings = load(home=places.mktemp("faces") / "aether", port=0, approval_wait_s=0.05)
+        settings = load(home=places.mktemp("faces") / "aether", port=0, approval_wait_s=0.05, mcp_loop=loop)
     async with run_house(settings, runtimes()) as running, serve(running) as faces:
         yield faces
 
 
 @pytest.fixture(scope="module")
-async def shared(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faces]:
-    async with served(tmp_path_factory) as faces:
+def loop() -> str:
+    """What serves MCP on unix sockets; a module whose tests hold for both loops has a fixture of its own."""
+    return "lean"
+
+
+@pytest.fixture(scope="module")
+async def shared(anyio_backend: str, loop: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faces]:
+    async with served(tmp_path_factory, loop) as faces:
         yield faces
 
 
@@ -43,7 +49,7 @@ def faces(shared: Faces) -> Faces:
 
 
 @pytest.fixture
-async def mortal(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faces]:
+async def mortal(anyio_backend: str, loop: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faces]:
     """A house of its own, for a test that ends it."""
-    async with served(tmp_path_factory) as faces:
+    async with served(tmp_path_factory, loop) as faces:
         yield faces

@@ -140,3 +140,23 @@ async def test_answers_are_not_held_back_for_an_acknowledgement() -> None:
     """asyncio turns Nagle's algorithm off only for sockets that name their protocol."""
     with bind_tcp("127.0.0.1", 0) as sock:
         assert sock.proto == socket.IPPROTO_TCP
+
+
+async def test_a_list_of_tools_is_the_same_on_every_way_and_time(faces: Faces) -> None:
+    faces.tools.menus.clear()
+    async with faces.raw() as raw:
+        await raw.greet()
+        tools = (await raw.ask(1, "tools/list"))["result"]["tools"]
+    session = await opened(faces, faces.owner)
+    modern = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
+    async with faces.http(**HEADERS) as client:
+        for _ in range(2):
+            listed = await client.post("/mcp", json=request(1, "tools/list"), headers=session)
+            assert answer_of(listed.text)["result"] == {"tools": tools}
+            listed = await client.post("/mcp", json=request(1, "tools/list", _meta=ENVELOPE), headers=modern)
+            assert listed.json()["result"]["tools"] == tools
+            assert int(listed.headers["content-length"]) == len(listed.content)
+    echoed = request(2, "tools/call", name="aether_lab_echo", arguments={"text": f'["aether-menu-{"0" * 32}"]'})
+    async with faces.http(**HEADERS) as client:
+        said = await client.post("/mcp", json=echoed, headers=session)
+        assert answer_of(said.text)["result"]["structuredContent"] == echoed["params"]["arguments"]

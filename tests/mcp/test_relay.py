@@ -412,6 +412,23 @@ def test_a_request_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert client.close() == 0
 
 
+def test_a_request_waits_longer_for_a_daemon_that_was_here(daemon: FakeDaemon) -> None:
+    client = RelayProcess(daemon.path, PATIENCE=0.3)
+    connection = daemon.accept()
+    client.send(request(1))
+    connection.answer(connection.receive(), {})
+    assert client.receive()["id"] == 1
+    daemon.stop()
+    client.send(request(2))
+    with pytest.raises(queue.Empty):
+        client.messages.get(timeout=0.6)
+    daemon.start()
+    connection = daemon.accept()
+    connection.answer(connection.receive(), {})
+    assert client.receive()["id"] == 2
+    assert client.close() == 0
+
+
 def test_a_full_queue_answers_at_once(tmp_path: Path) -> None:
     client = RelayProcess(tmp_path / "none", MAX_WAITING=2)
     for number in range(3):

@@ -21,6 +21,12 @@ every_way = pytest.mark.parametrize("way", WAYS)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
+@pytest.fixture(scope="module", params=["lean", "sdk"])
+def loop(request: pytest.FixtureRequest) -> str:
+    """Every test holds for both loops."""
+    return str(request.param)
+
+
 @every_way
 @every_mode
 async def test_a_client_of_either_era_lists_tools_calls_one_and_leaves(faces: Faces, way: str, mode: str) -> None:
@@ -218,7 +224,7 @@ async def test_equal_rights_share_one_list_and_others_get_their_own(
 ) -> None:
     made: list[object] = []
     tools_for = faces.tools.tools_for
-    faces.tools._lists.clear()
+    faces.tools.menus.clear()
     monkeypatch.setattr(faces.tools, "tools_for", lambda call: made.append(call) or tools_for(call))
     tokens = [await faces.token(*scopes) for scopes in (("*:read",), ("*:read",), ("memory:read",))]
     lists = []

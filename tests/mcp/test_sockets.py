@@ -17,12 +17,19 @@ import anyio
 import pytest
 
 from aetherd.operations.doors import Doorway
+from aetherd_mcp import large
 from aetherd_mcp import sockets as sockets_module
 from aetherd_mcp import wire as wire_module
 from tests.faces import ENVELOPE, Faces, Raw, request
 
 pytestmark = pytest.mark.anyio
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
+
+
+@pytest.fixture(scope="module", params=["lean", "sdk"])
+def loop(request: pytest.FixtureRequest) -> str:
+    """Every test holds for both loops."""
+    return str(request.param)
 
 
 @asynccontextmanager
@@ -232,17 +239,26 @@ async def test_an_endless_line_is_not_kept(faces: Faces) -> None:
         assert (await raw.ask(8, "ping"))["result"] == {}
 
 
-async def test_a_long_answer_and_many_at_once_arrive_whole(faces: Faces) -> None:
+async def test_a_long_answer_and_many_at_once_arrive_whole(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "BOUND", 1 << 30)  # no result is cut here
     text = "é" * 400_000
     async with faces.raw() as raw:
         await raw.greet()
-        for id in range(1, 9):
-            await raw.send(request(id, "tools/call", name="aether_lab_echo", arguments={"text": text}))
-        for _ in range(8):
-            assert (await raw.line())["result"]["structuredContent"] == {"text": text}
+
+        async def ask() -> None:
+            for id in range(1, 9):
+                await raw.send(request(id, "tools/call", name="aether_lab_echo", arguments={"text": text}))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            for _ in range(8):
+                assert (await raw.line())["result"]["structuredContent"] == {"text": text}
 
 
-async def test_an_answer_cancelled_in_the_middle_does_not_garble_the_next(faces: Faces) -> None:
+async def test_an_answer_cancelled_in_the_middle_does_not_garble_the_next(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large, "BOUND", 1 << 30)  # no result is cut here
     text = "x" * 2_000_000  # far more than a socket buffers
     async with faces.raw() as raw:
         await raw.greet()
@@ -265,6 +281,31 @@ async def test_the_other_era_is_refused_once_a_connection_has_one(faces: Faces) 
     async with faces.raw() as raw:
         assert (await raw.ask(1, "tools/list", _meta=ENVELOPE))["result"]["tools"]
         assert (await raw.ask(2, "initialize"))["error"]["code"] == -32022
+
+
+async def test_what_is_sent_right_behind_the_handshake_finds_it_done(faces: Faces) -> None:
+    info = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    async with faces.raw() as raw:
+        await raw.send(request(0, "initialize", **info), request(1, "tools/list"), request(2, "ping"))
+        answers = {answer["id"]: answer for answer in [await raw.line() for _ in range(3)]}
+    assert answers[1]["result"]["tools"]
+    assert answers[0]["result"]["protocolVersion"] == "2025-11-25"
+
+
+async def test_a_crash_outside_of_tools_shows_nothing_of_itself(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(call: object) -> None:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(faces.tools, "tools_for", crash)
+    faces.tools.menus.clear()
+    for meta in ({}, {"_meta": ENVELOPE}):
+        async with faces.raw() as raw:
+            if not meta:
+                await raw.greet()
+            error = (await raw.ask(1, "tools/list", **meta))["error"]
+            assert error["code"] == -32603
+            assert "secret" not in json.dumps(error)
+            assert (await raw.ask(2, "tools/call", name="aether_lab_echo", **meta))["result"]
 
 
 # --- connections that come and go ---
@@ -296,7 +337,7 @@ async def test_500_abandoned_connections_leave_nothing_behind(faces: Faces) -> N
 async def test_one_connection_more_than_allowed_is_closed_at_once(
     faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets_module, "CONNECTIONS", 2)
+    monkeypatch.setattr(sockets_module, "DOOR_CONNECTIONS", 2)
     _, path, secret = await door(faces)
     async with faces.raw(secret, path) as one, faces.raw(secret, path) as two:
         await one.greet()

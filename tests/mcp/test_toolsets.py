@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from aetherd.kernel.token.models import TokenCreate
 from aetherd_mcp import toolsets
 from aetherd_mcp.names import LONGEST, operation_name, tool_name
 from aetherd_mcp.server import ToolServer
@@ -15,15 +16,17 @@ from house import Running
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_workers_menu_is_at_most_20_tools_and_6000_tokens(house: Running) -> None:
-    agent = await house.invoke("agent.create", {"name": "worker"})
-    call = replace(house.agent_call(agent.id), toolset="worker")
-    tools = ToolServer(house.house).tools_for(call).tools
-    sizes = {
-        tool.name: len(tool.name) + len(tool.description or "") + len(json.dumps(tool.input_schema)) for tool in tools
-    }
-    assert len(tools) <= 20
-    assert sum(sizes.values()) / 4 <= 6000, dict(sorted(sizes.items(), key=lambda item: -item[1])[:5])
+@pytest.mark.parametrize("toolset", toolsets.CEILINGS)
+async def test_every_menu_keeps_to_its_ceiling_of_tools_and_tokens(house: Running, toolset: str) -> None:
+    tools = ToolServer(house.house).tools_for(house.call(toolset=toolset)).tools
+    costs = {tool.name: toolsets.tokens(tool.name, tool.description or "", tool.input_schema) for tool in tools}
+    most_tools, most_tokens = toolsets.CEILINGS[toolset]
+    assert 0 < len(tools) <= most_tools
+    assert sum(costs.values()) <= most_tokens, sorted(costs.items(), key=lambda item: -item[1])[:5]
+
+
+def test_every_toolset_there_is_has_a_ceiling() -> None:
+    assert set(toolsets.CEILINGS) == set(get_args(TokenCreate.model_fields["toolset"].annotation))
 
 
 async def test_toolsets_name_only_operations_that_exist(house: Running) -> None:

@@ -97,8 +97,8 @@ async def until_exit(shim: Shim | Remains) -> tuple[bytes, Exit]:
                 said += item.data
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait until something holds; fail when it does not in time."""
+async def eventually(holds: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something holds; the deadline is only a bound, for a starved machine."""
     give_up = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < give_up, "did not come true in time"

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from shim_lab import Lab, eventually, until_exit
 
-from aetherd.shim.client import Remains, Spawned, SpawnFailed, Zygote, alive
+from aetherd.shim.client import Remains, Spawned, SpawnFailed, Zygote, alive, claim
 from aetherd.shim.tree import Trees
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +29,15 @@ async def test_an_unknown_command_fails_at_once_and_says_which(lab: Lab, stdio: 
     assert time.monotonic() - started < 1
     assert (caught.value.step, caught.value.errno) == ("exec", 2)
     assert list(Path(request.directory).iterdir()) == []
+
+
+async def test_a_place_that_was_claimed_gets_no_shim(lab: Lab) -> None:
+    request = lab.request(["/bin/sleep", "1000"])
+    assert claim(Path(request.directory))
+    with pytest.raises(SpawnFailed, match="already has a shim"):
+        await lab.zygote.spawn(request)
+    assert not claim(Path(request.directory))
+    assert claim(Path(request.directory) / "nowhere")
 
 
 async def test_each_failing_step_is_named(lab: Lab) -> None:

@@ -81,7 +81,7 @@ async def test_daemons_that_left_their_session_and_environment_are_killed_too(la
     assert trees.kill(tag(1), tag(1)) == []
     assert time.monotonic() - started < 2
     assert trees.members(tag(1), tag(1)) == []
-    await eventually(lambda: all(start_time_of(pid) != start for pid, start in members.items()), 2)
+    await eventually(lambda: all(start_time_of(pid) != start for pid, start in members.items()))
     trees.remove(tag(1))
 
 

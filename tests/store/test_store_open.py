@@ -104,6 +104,28 @@ def test_the_migrations_make_exactly_the_tables_of_the_rooms(tmp_path: Path) -> 
         engine.dispose()
 
 
+def test_tokens_from_before_keep_their_use_and_browser_sessions_are_for_the_console(tmp_path: Path) -> None:
+    from alembic import command
+
+    from aetherd.store.migrations.run import config
+
+    path = tmp_path / "aether.db"
+    command.upgrade(config(path), "0002_memory_fts")
+    with sqlite3.connect(path) as database:
+        for kind in ("owner", "session"):
+            database.execute(
+                "INSERT INTO token (id, kind, name, digest, scopes, toolset, user, org, created_at, created_by) "
+                "VALUES (?, ?, '', ?, '*', 'all', 'owner', 'home', '', '')",
+                (kind, kind, kind),
+            )
+    database.close()
+    prepare(path)
+    with sqlite3.connect(path) as database:
+        kept = dict(database.execute("SELECT kind, audience FROM token").fetchall())
+    database.close()
+    assert kept == {"owner": "house", "session": "api"}
+
+
 def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from alembic.operations import Operations
 
@@ -117,7 +139,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, monkeypatc
         return real(self, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("alembic.op.create_table", lambda *a, **o: torn(_proxy(), *a, **o))
-    with pytest.raises(RuntimeError, match="killed"):
+    with pytest.raises(Unavailable, match="schema none to .*: killed"):
         prepare(path)
     monkeypatch.undo()
     with sqlite3.connect(path) as connection:

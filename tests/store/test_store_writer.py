@@ -14,7 +14,7 @@ from sqlmodel import select
 
 import aetherd.store.writer as writer_module
 from aetherd.core.context import Origin, origin
-from aetherd.core.errors import Exhausted, Unavailable
+from aetherd.core.errors import Conflict, Exhausted, Unavailable
 from aetherd.events import Event, EventLog
 from aetherd.events.log import EventRow
 from aetherd.kernel.token.tables import TokenRow
@@ -189,6 +189,24 @@ async def test_events_are_published_once_in_id_order_after_the_commit(store: Sto
     assert [key for key, _ in published] == list(range(1, len(answers) + 1))  # no gap where a work failed
 
 
+async def test_what_follows_from_a_write_is_done_after_its_commit_and_only_then(store: Store) -> None:
+    done: list[str] = []
+
+    def first(tx: Tx) -> None:
+        tx.after(lambda: 1 / 0)  # its fault is nobody else's
+        tx.after(lambda: done.append("first"))
+        assert done == []
+
+    def refused(tx: Tx) -> None:
+        tx.after(lambda: done.append("refused"))
+        raise Conflict("no")
+
+    await store.write(first)
+    with pytest.raises(Conflict):
+        await store.write(refused)
+    assert done == ["first"]
+
+
 async def test_who_acts_is_taken_from_the_caller_not_from_the_writer_thread(store: Store) -> None:
     reset = origin.set(Origin("agent:a", "call_1", "u", "o"))
     try:
@@ -250,12 +268,12 @@ async def test_a_foreign_lock_is_waited_out_and_the_store_says_so_meanwhile(stor
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             group.start_soon(store.write, lambda tx: tx.session.add(token("b")))
-            while store.healthy:
+            while not store.trouble:
                 await anyio.sleep(0.01)
             assert store._writer.waiting_since is not None
             foreign.execute("COMMIT")
     foreign.close()
-    assert store.healthy
+    assert not store.trouble
     assert await ids(store) == ["a", "b"]
 
 

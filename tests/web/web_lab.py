@@ -204,7 +204,7 @@ async def serve(running: Any, unix: Path | None = None, **options: Any) -> Async
     web = web_app(house, **options)
     sock = bind_tcp("127.0.0.1", 0)
     port = sock.getsockname()[1]
-    web.address = f"http://127.0.0.1:{port}"
+    running.kernel.lifecycle.address = web.address = f"http://127.0.0.1:{port}"
     server = Server(web)
     sockets = [sock] if unix is None else [sock, bind_unix(unix)]
     token = (house.settings.home / "secrets" / "owner.token").read_text().strip()

@@ -9,12 +9,21 @@ import { useRoute } from "./state/route";
 
 const AgentPage = lazy(() => import("./agent/page"));
 const SystemPage = lazy(() => import("./system/page"));
+const ConsentPage = lazy(() => import("./consent/page"));
 const MessagesPage = lazy(() => import("./messages/page"));
 
 export function App() {
   const route = useRoute();
   const out = useFleet((fleet) => fleet.unauthenticated);
   if (out) return <Login />;
+  if (route.page === "consent")
+    return (
+      <Boundary>
+        <Suspense fallback={null}>
+          <ConsentPage />
+        </Suspense>
+      </Boundary>
+    );
   return (
     <Shell route={route}>
       <Boundary key={`${route.page}/${route.pid}`}>

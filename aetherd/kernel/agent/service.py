@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from sqlmodel import Session, col, func, select
 
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
+from aetherd.core.context import Origin, origin
 from aetherd.core.errors import Conflict, Invalid, NotFound
 from aetherd.core.ids import new_id
 from aetherd.kernel.agent.events import AgentArchived, AgentCreated, AgentRemoved, AgentUpdated
@@ -39,6 +40,8 @@ from aetherd.store import Store, Tx
 
 ITSELF = Subject("agent", "agent")
 
+Gate = Callable[[Session, str], None]  # (session, agent id)
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -56,7 +59,7 @@ class AgentService:
         self._store, self._settings, self._clock = store, settings, clock
         self._lifecycle = lifecycle
         self._parents: dict[str, str | None] = {}  # who created whom: asked for every event, so kept here
-        self.removal_gates: list[Any] = []  # async (agent id) -> None; raises Conflict while it is in use
+        self.removal_gates: list[Gate] = []  # raise Conflict while an agent is in use
         self._homes = anyio.CapacityLimiter(2)
 
     @asynccontextmanager
@@ -72,7 +75,7 @@ class AgentService:
 
     async def owner(self, key: str) -> Owner:
         """Return whose an agent is, by id or name."""
-        row = await self._row(key)
+        row = await self._row(key, origin.get())
         return Owner(row.id, row.user, row.org, row.parent)
 
     # Operations -------------------------------------------------------------------------------------
@@ -110,15 +113,15 @@ class AgentService:
     @operation("agent.get", effect=Effect.READ, access=ITSELF, positional=("agent",))
     async def get(self, input: AgentRef, call: Call) -> Agent:
         """Show one agent."""
-        return self._wire(await self._row(input.agent))
+        return self._wire(await self._row(input.agent, call))
 
     @operation("agent.update", access=ITSELF, positional=("agent",))
     async def update(self, input: AgentUpdate, call: Call) -> Agent:
         """Change an agent's name, role or description."""
-        found = await self._row(input.agent)
+        found = await self._row(input.agent, call)
 
         def work(tx: Tx) -> AgentRow:
-            row = tx.session.get_one(AgentRow, found.id)
+            row = self.living_in(tx, found.id)
             if input.name is not None and input.name != row.name:
                 self._free(tx, input.name, row.user)
                 row.name = input.name
@@ -133,11 +136,11 @@ class AgentService:
     @operation("agent.archive", access=ITSELF, positional=("agent",))
     async def archive(self, input: AgentRef, call: Call) -> Agent:
         """Put an agent away: it is no longer listed, its home and memory stay."""
-        found = await self._row(input.agent)
-        await self._unused(found.id)
+        found = await self._row(input.agent, call)
 
         def work(tx: Tx) -> AgentRow:
-            row = tx.session.get_one(AgentRow, found.id)
+            self._unused(tx.session, found.id)
+            row = self.living_in(tx, found.id)
             if row.archived_at is None:
                 row.archived_at = stamp(self._clock.now())
                 tx.session.add(row)
@@ -149,8 +152,8 @@ class AgentService:
     @operation("agent.remove", effect=Effect.DESTROY, access=ITSELF, positional=("agent",))
     async def remove(self, input: AgentRemove, call: Call) -> Removed:
         """Remove an agent for good; say what becomes of its home, and try it with dry_run first."""
-        found = await self._row(input.agent)
-        await self._unused(found.id)
+        found = await self._row(input.agent, call)
+        await self._store.read(lambda session: self._unused(session, found.id))
         place = self._place(found)
         size = await anyio.to_thread.run_sync(_size, place, limiter=self._homes)
         answer = Removed(
@@ -162,10 +165,10 @@ class AgentService:
         if input.home == "archive":
             packed = self._settings.home / "archive" / f"{found.id}.tar.gz"
             await anyio.to_thread.run_sync(_pack, place, packed, limiter=self._homes)
-        await self._unused(found.id)  # packing may have taken long
 
         def work(tx: Tx) -> None:
-            row = tx.session.get_one(AgentRow, found.id)
+            self._unused(tx.session, found.id)  # again: packing may have taken long, and it may have been run since
+            row = self.living_in(tx, found.id)
             row.removed_at = stamp(self._clock.now())
             tx.session.add(row)
             tx.emit(AgentRemoved(agent=row.id, name=row.name, home=input.home))
@@ -179,16 +182,20 @@ class AgentService:
 
     async def find(self, ref: str, call: Call) -> AgentRow:
         """Return an agent of the caller's user by id or name; `NotFound` names some that exist."""
-        row = await self._row(ref)
-        if (row.user, row.org) != (call.user, call.org):
-            raise NotFound(f"no agent {ref!r}", kind="agent", id=ref)
+        return await self._row(ref, call)
+
+    def living_in(self, tx: Tx, agent: str) -> AgentRow:
+        """Return an agent inside the caller's transaction; `NotFound` when it was removed meanwhile."""
+        row = tx.session.get_one(AgentRow, agent)
+        if row.removed_at is not None:
+            raise NotFound(f"agent {row.name!r} was removed", kind="agent", id=agent)
         return row
 
     async def home_of(self, ref: str | None, call: Call) -> Home:
         """Return an agent's home, the caller's own when no agent is named."""
         if ref is None and call.agent is None:
             raise Invalid("which agent? name one with `agent`", field="agent")
-        row = await self._row(ref or str(call.agent))
+        row = await self._row(ref or str(call.agent), call)
         return Home(row.id, self._place(row) / "home", self._uid(row))
 
     async def name_of(self, agent: str) -> str | None:
@@ -237,7 +244,7 @@ class AgentService:
         )
         tx.session.add(row)
         tx.emit(AgentCreated(agent=key, name=name, parent=call.agent))
-        self._parents[key] = call.agent
+        tx.after(lambda: self._parents.update({key: call.agent}))
         return row
 
     async def make_home(self, agent: str, uid: int | None) -> None:
@@ -258,16 +265,18 @@ class AgentService:
         if self._taken(tx, name, user):
             raise Conflict(f"an agent named {name!r} exists; use another name, or run it with `agent`", name=name)
 
-    async def _unused(self, agent: str) -> None:
+    def _unused(self, session: Session, agent: str) -> None:
         for gate in self.removal_gates:
-            await gate(agent)
+            gate(session, agent)
 
-    async def _row(self, ref: str) -> AgentRow:
+    async def _row(self, ref: str, who: Call | Origin) -> AgentRow:
+        """Return a living agent of that user: names are theirs alone, and nobody is told of another's."""
+
         def query(session: Session) -> AgentRow | list[str]:
-            living = col(AgentRow.removed_at).is_(None)
-            row = session.exec(select(AgentRow).where(living, AgentRow.id == ref)).first()
-            row = row or session.exec(select(AgentRow).where(living, AgentRow.name == ref)).first()
-            return row or list(session.exec(select(AgentRow.name).where(living).limit(10)))
+            theirs = (col(AgentRow.removed_at).is_(None), AgentRow.user == who.user, AgentRow.org == who.org)
+            row = session.exec(select(AgentRow).where(*theirs, AgentRow.id == ref)).first()
+            row = row or session.exec(select(AgentRow).where(*theirs, AgentRow.name == ref)).first()
+            return row or list(session.exec(select(AgentRow.name).where(*theirs).limit(10)))
 
         found = await self._store.read(query)
         if isinstance(found, AgentRow):

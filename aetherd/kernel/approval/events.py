@@ -26,6 +26,7 @@ class ApprovalDecided(Event):
     state: str
     decision: str | None = None
     by: str | None = None
+    via: str | None = None
     reason: str | None = None
     rule: str | None = None
 

@@ -69,6 +69,7 @@ class Approval(Model):
     origin: list[str] = Field(description="agents on whose behalf, outermost first")
     decision: str | None
     decided_by: str | None
+    decided_via: str | None = Field(description="http, mcp, ws, or how an MCP client asked its person")
     reason: str | None
     rule: str | None = Field(description="the pattern that decided by itself, if one did")
     result: dict[str, Any] | None = Field(description="what the stored operation answered once it was allowed")

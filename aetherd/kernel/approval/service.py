@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -17,9 +17,20 @@ from sqlmodel import Session, col, func, select
 
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
-from aetherd.core.errors import AetherError, Conflict, Forbidden, Internal, Invalid, NotFound, PendingApproval
+from aetherd.core.context import Origin, origin
+from aetherd.core.errors import (
+    AetherError,
+    Conflict,
+    Exhausted,
+    Forbidden,
+    Internal,
+    Invalid,
+    NotFound,
+    PendingApproval,
+)
 from aetherd.core.ids import new_id
 from aetherd.kernel.approval import rules
+from aetherd.kernel.approval.answers import answer_of, moment_of, outcome_of, restored, stored_of
 from aetherd.kernel.approval.events import ApprovalDecided, ApprovalRequested
 from aetherd.kernel.approval.models import (
     Approval,
@@ -34,14 +45,16 @@ from aetherd.kernel.approval.ports import Agents
 from aetherd.kernel.approval.tables import ApprovalRow, ApprovalRuleRow
 from aetherd.operations.dispatch import Dispatcher, Invocation, Proceed
 from aetherd.operations.lifecycle import Lifecycle
-from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.operations.operation import Answer, Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
 logger = logging.getLogger(__name__)
 
 SWEEP_S = 30.0
+RUN_S = 60.0  # how long an allowed call is waited for by whoever asked at its client
 BEAT_S = 5.0  # between two signs of life to a caller that waits
 ONE = Subject("approval", "id")
+OPEN = 100  # questions of one agent that may wait at once
 OURS = "aetherd:"  # before the pattern of a rule that covers operations
 
 DecisionHook = Callable[[Tx, int, Mapping[str, Any]], None]
@@ -70,7 +83,7 @@ class ApprovalService:
         self._store, self._settings, self._clock = store, settings, clock
         self._lifecycle, self._dispatcher, self._agent = lifecycle, dispatcher, agent
         self.decision_hooks: list[DecisionHook] = []  # in the transaction that decides a runtime's question
-        self.after_hooks: list[Callable[[int], None]] = []  # after it, with the pid
+        self.question_hooks: list[Callable[[Tx, int], None]] = []  # when a process's own questions changed in it
         self._changed = anyio.Event()
         self._group: anyio.abc.TaskGroup | None = None
 
@@ -101,7 +114,9 @@ class ApprovalService:
         shown = {"detail": input.detail} if input.detail else {}
 
         def work(tx: Tx) -> ApprovalRow:
-            return self._ask(tx, "request", call.agent, call.pid, input.title, None, shown, origin=list(call.chain))
+            row = self._ask(tx, "request", call.agent, call.pid, input.title, None, shown, origin=list(call.chain))
+            self._wait_for_person(tx, row)
+            return row
 
         row = await self._store.write(work)
         await self._answered(row.id, self._settings.approval_wait_s, call)
@@ -136,6 +151,10 @@ class ApprovalService:
     @operation("approval.decide", access=Rule.PEOPLE, positional=("id", "decision"))
     async def decide(self, input: Decide, call: Call) -> Approval:
         """Answer a question: allow once, allow for this run, allow a pattern for a while, or deny with a reason."""
+        if call.confirm:
+            raise Forbidden(
+                "a token that has to ask answers no questions; a person does, in the console or by aetherctl"
+            )
         found = await self._row(input.id)
         if (found.user, found.org) != (call.user, call.org):
             raise NotFound(f"no approval {input.id}", kind="approval", id=input.id)
@@ -143,7 +162,7 @@ class ApprovalService:
             if not input.pattern:
                 raise Invalid("allow_pattern needs a `pattern`, such as Bash(git status*)", field="pattern")
             rules.check(input.pattern)
-        until = _moment(input.until) if input.until else stamp(self._clock.now() + timedelta(days=1))
+        until = moment_of(input.until) if input.until else stamp(self._clock.now() + timedelta(days=1))
 
         def work(tx: Tx) -> ApprovalRow:
             row = tx.session.get_one(ApprovalRow, input.id)
@@ -153,19 +172,15 @@ class ApprovalService:
                 self._add_rule(tx, row, tool, call, pid=row.pid, until=None)
             if input.decision == "allow_pattern":
                 self._add_rule(tx, row, str(input.pattern), call, pid=None, until=until)
-            self._settle(tx, row, input.decision, call.actor, input.reason, None)
+            self._settle(tx, row, input.decision, call.actor, input.reason, None, via=call.face)
             return row
 
         row = await self._store.write(work)
-        self._notice()
-        if row.kind == "permission" and row.pid is not None:
-            for after in self.after_hooks:
-                after(row.pid)
         if row.kind == "operation" and row.state == "allowed" and self._group is not None:
             self._group.start_soon(self._run_stored, row.id)
         return await self._wire(row)
 
-    @operation("approval.wait", effect=Effect.READ, access=ONE, positional=("id",))
+    @operation("approval.wait", effect=Effect.READ, access=ONE, positional=("id",), long=True)
     async def wait(self, input: ApprovalWait, call: Call) -> AsyncIterator[Approval]:
         """Wait for the answer to a question, and for the result of the call it allows."""
         await self._answered(input.id, input.timeout_s, call)
@@ -174,29 +189,21 @@ class ApprovalService:
     # The guard --------------------------------------------------------------------------------------
 
     async def guard(self, invocation: Invocation, proceed: Proceed) -> Any:
-        """Have agents ask before they destroy; the owner does not ask himself."""
+        """Have agents, and clients with a token that says so, ask before they destroy; the owner does not ask himself.
+
+        An answer that the face brings with the call counts only for a person's own token: what an agent's runtime
+        says that its person said is nobody's leave.
+        """
         op, call, value = invocation.op, invocation.call, invocation.input
         assert op is not None
-        if op.effect is not Effect.DESTROY or call.agent is None or call.approval is not None:
+        if op.effect is not Effect.DESTROY or call.approval is not None or not (call.agent is not None or call.confirm):
             return await proceed()
         assert value is not None
+        trusted = call.agent is None and call.client is None
+        if trusted and call.answer is not None:
+            return await self._told(invocation, call.answer, op.output)
         shown = json.loads(value.model_dump_json(exclude_unset=True))
-        stored = json.dumps(
-            {
-                "operation": op.name,
-                "raw": invocation.raw,
-                "call": {
-                    "actor": call.actor,
-                    "scopes": sorted(call.scopes),
-                    "user": call.user,
-                    "org": call.org,
-                    "agent": call.agent,
-                    "pid": call.pid,
-                    "chain": list(call.chain),
-                    "toolset": call.toolset,
-                },
-            }
-        )
+        stored = stored_of(op.name, invocation.raw, call)
 
         def work(tx: Tx) -> ApprovalRow:
             row = self._ask(
@@ -213,20 +220,37 @@ class ApprovalService:
             if (rule := self._rule_for(tx, row)) is not None:
                 self._settle(tx, row, "allow_once", rule.made_by, None, rule.pattern.removeprefix(OURS))
                 row.began = True
+            else:
+                self._wait_for_person(tx, row)
             return row
 
         row = await self._store.write(work)
         if row.state == "allowed":
             return await proceed()
-        row = await self._answered(row.id, self._settings.approval_wait_s, call)
-        if row.state == "pending" or (row.state == "allowed" and row.result is None and row.error is None):
+        if trusted and call.asks:
             raise PendingApproval(
-                f"{op.name} waits for a person; approval.wait with id {row.id} gives its result", approval=row.id
+                f"{op.name} waits for a person", approval=row.id, title=row.title, tool=op.name, input=shown
             )
-        if row.state != "allowed":
-            why = f": {row.reason}" if row.reason else ""
-            raise Forbidden(f"{op.name} was {row.state} by {row.decided_by or 'time'}{why}", approval=row.id)
-        return _outcome(row, op.output)
+        return outcome_of(await self._answered(row.id, self._settings.approval_wait_s, call), op.name, op.output)
+
+    async def _told(self, invocation: Invocation, answer: Answer, output: type[BaseModel]) -> BaseModel:
+        """Decide the question about a call as its person did at the client; run it then, as from the inbox."""
+        call = invocation.call
+
+        def work(tx: Tx) -> ApprovalRow:
+            row = tx.session.get(ApprovalRow, answer.approval)
+            stored = json.loads(row.stored or "{}") if row is not None else {}
+            asked = (stored.get("operation"), stored.get("raw"), stored.get("call", {}).get("actor"))
+            if row is None or asked != (invocation.name, invocation.raw, call.actor):
+                raise Invalid("this is the answer to another question; call again without it")
+            if row.state == "pending":  # else somebody was quicker, in the inbox
+                self._settle(tx, row, "allow_once" if answer.allow else "deny", call.actor, None, None, via=answer.via)
+            return row
+
+        row = await self._store.write(work)
+        if row.state == "allowed" and self._group is not None:
+            self._group.start_soon(self._run_stored, row.id)  # which does nothing twice
+        return outcome_of(await self._answered(row.id, RUN_S, call), invocation.name, output)
 
     async def _go_on(self) -> None:
         """After a restart: run what was allowed and not begun; say of what was begun that nobody knows."""
@@ -248,10 +272,10 @@ class ApprovalService:
                 if row.began:
                     row.error = error
                     tx.session.add(row)
+            tx.after(self._notice)
             return [row.id for row in rows if not row.began]
 
         allowed = await self._store.write(work)
-        self._notice()
         async with anyio.create_task_group() as group:
             for key in allowed:
                 group.start_soon(self._run_stored, key)
@@ -277,24 +301,17 @@ class ApprovalService:
         row = await self._store.write(begin)
         if row is None or row.stored is None:
             return
-        stored = json.loads(row.stored)
-        who = stored["call"]
-        call = Call(
-            id=new_id("call"),
-            face="internal",
-            approval=row.id,
-            **{**who, "scopes": frozenset(who["scopes"]), "chain": tuple(who["chain"])},
-        )
+        name, raw, call = restored(row.stored, row.id)
         result: dict[str, Any] | None = None
         error: dict[str, Any] | None = None
         try:
-            answer = await self._dispatcher.invoke(stored["operation"], stored["raw"], call)
+            answer = await self._dispatcher.invoke(name, raw, call)
             assert isinstance(answer, BaseModel)
             result = answer.model_dump(mode="json")
         except AetherError as exc:
             error = exc.body()["error"]
         except Exception:
-            logger.exception("the allowed call %s failed", stored["operation"])
+            logger.exception("the allowed call %s failed", name)
             error = Internal("the allowed call failed; see aetherd's log").body()["error"]
 
         def finish(tx: Tx) -> None:
@@ -302,9 +319,9 @@ class ApprovalService:
             done.result = None if result is None else json.dumps(result)
             done.error = None if error is None else json.dumps(error)
             tx.session.add(done)
+            tx.after(self._notice)
 
         await self._store.write(finish)
-        self._notice()
 
     # For the process room ---------------------------------------------------------------------------
 
@@ -324,7 +341,7 @@ class ApprovalService:
         row.state, row.decision, row.decided_by, row.rule = "allowed", "allow_once", rule.made_by, rule.pattern
         row.decided_at = stamp(self._clock.now())
         tx.emit(self._decided_event(row))
-        return Asked(row.id, _answer(row))
+        return Asked(row.id, answer_of(row))
 
     def close_request(self, tx: Tx, pid: int, request: str) -> None:
         """The runtime withdrew its question."""
@@ -349,6 +366,11 @@ class ApprovalService:
             .group_by(col(ApprovalRow.pid))
         )
         return {pid: count for pid, count in session.exec(query) if pid is not None}
+
+    def open_in(self, tx: Tx, pid: int) -> int:
+        """Count the questions of a process that wait, as it is written."""
+        query = select(func.count()).select_from(ApprovalRow)
+        return tx.session.exec(query.where(ApprovalRow.pid == pid, ApprovalRow.state == "pending")).one()
 
     # Inside -----------------------------------------------------------------------------------------
 
@@ -392,20 +414,46 @@ class ApprovalService:
         )
         return row
 
-    def _settle(self, tx: Tx, row: ApprovalRow, decision: str, by: str, reason: str | None, rule: str | None) -> None:
+    def _wait_for_person(self, tx: Tx, row: ApprovalRow) -> None:
+        """Let a question wait, unless as many of its asker's do as may."""
+        query = select(func.count()).select_from(ApprovalRow).where(ApprovalRow.state == "pending")
+        query = query.where(ApprovalRow.agent == row.agent, ApprovalRow.user == row.user, ApprovalRow.org == row.org)
+        if tx.session.exec(query).one() > OPEN:
+            raise Exhausted(f"{OPEN} of your questions wait for a person; wait for answers (approval.wait)", most=OPEN)
+        self._changed_in(tx, row)
+
+    def _changed_in(self, tx: Tx, row: ApprovalRow) -> None:
+        """Tell of a question that came or went: its process in the transaction, who waits for it after the commit."""
+        tx.after(self._notice)
+        if row.kind != "permission" and row.pid is not None:  # of those its room knows
+            for hook in self.question_hooks:
+                hook(tx, row.pid)
+
+    def _settle(
+        self,
+        tx: Tx,
+        row: ApprovalRow,
+        decision: str,
+        by: str,
+        reason: str | None,
+        rule: str | None,
+        via: str | None = None,
+    ) -> None:
         row.state = "denied" if decision == "deny" else "allowed"
-        row.decision, row.decided_by, row.reason, row.rule = decision, by, reason, rule
+        row.decision, row.decided_by, row.decided_via, row.reason, row.rule = decision, by, via, reason, rule
         row.decided_at = stamp(self._clock.now())
         tx.session.add(row)
         tx.emit(self._decided_event(row))
+        self._changed_in(tx, row)
         if row.kind == "permission" and row.pid is not None:
             for hook in self.decision_hooks:
-                hook(tx, row.pid, _answer(row))
+                hook(tx, row.pid, answer_of(row))
 
     def _close(self, tx: Tx, row: ApprovalRow, state: str, reason: str) -> None:
         row.state, row.reason, row.decided_at = state, reason, stamp(self._clock.now())
         tx.session.add(row)
         tx.emit(self._decided_event(row))
+        self._changed_in(tx, row)
 
     def _decided_event(self, row: ApprovalRow) -> ApprovalDecided:
         return ApprovalDecided(
@@ -415,6 +463,7 @@ class ApprovalService:
             state=row.state,
             decision=row.decision,
             by=row.decided_by,
+            via=row.decided_via,
             reason=row.reason,
             rule=row.rule,
         )
@@ -475,35 +524,27 @@ class ApprovalService:
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(SWEEP_S)
-            now = stamp(self._clock.now())
-
-            def work(tx: Tx, now: str = now) -> int:
-                rows = tx.session.exec(
-                    select(ApprovalRow).where(ApprovalRow.state == "pending", ApprovalRow.expires_at <= now)
-                ).all()
-                for row in rows:
-                    self._close(tx, row, "expired", "nobody answered in time")
-                    if row.kind == "permission" and row.pid is not None:
-                        for hook in self.decision_hooks:
-                            hook(tx, row.pid, _answer(row))
-                return len(rows)
-
-            overdue = await self._store.read(
-                lambda session, now=now: session.exec(  # type: ignore[misc]
-                    select(ApprovalRow.pid).where(ApprovalRow.state == "pending", ApprovalRow.expires_at <= now)
-                ).all()
+            overdue = select(ApprovalRow).where(
+                ApprovalRow.state == "pending", ApprovalRow.expires_at <= stamp(self._clock.now())
             )
-            try:
-                expired = await self._store.write(work) if overdue else 0
-            except AetherError as exc:  # the disk is full, say: next time, then
-                logger.warning("questions could not be closed: %s", exc.message)
-                continue
-            if expired:
-                self._notice()
-                for pid in overdue:
-                    for after in self.after_hooks:
-                        if pid is not None:
-                            after(pid)
+
+            def query(session: Session, overdue: Any = overdue) -> set[tuple[str, str]]:
+                return {(row.user, row.org) for row in session.exec(overdue)}
+
+            for user, org in await self._store.read(query):
+                mine = overdue.where(ApprovalRow.user == user, ApprovalRow.org == org)
+                origin.set(Origin("system", None, user, org))
+                try:
+                    await self._store.write(lambda tx, mine=mine: self._expire(tx, mine))  # type: ignore[misc]
+                except AetherError as exc:  # the disk is full, say: next time, then
+                    logger.warning("questions could not be closed: %s", exc.message)
+
+    def _expire(self, tx: Tx, overdue: Any) -> None:
+        for row in tx.session.exec(overdue).all():
+            self._close(tx, row, "expired", "nobody answered in time")
+            if row.kind == "permission" and row.pid is not None:
+                for hook in self.decision_hooks:
+                    hook(tx, row.pid, answer_of(row))
 
     def _notice(self) -> None:
         self._changed.set()
@@ -532,6 +573,7 @@ class ApprovalService:
             origin=json.loads(row.origin),
             decision=row.decision,
             decided_by=row.decided_by,
+            decided_via=row.decided_via,
             reason=row.reason,
             rule=row.rule,
             result=result,
@@ -539,34 +581,3 @@ class ApprovalService:
             decided_at=row.decided_at,
             expires_at=row.expires_at,
         )
-
-
-def _answer(row: ApprovalRow) -> dict[str, Any]:
-    return {
-        "approval": row.id,
-        "request": row.request,
-        "allow": row.state == "allowed",
-        "for_run": row.decision == "allow_run",
-        "reason": row.reason,
-        "tool": row.tool,
-        "input": json.loads(row.input),
-        "by": row.decided_by or "aetherd",
-    }
-
-
-def _outcome(row: ApprovalRow, output: type[BaseModel]) -> BaseModel:
-    if row.error is not None:
-        error = json.loads(row.error)
-        for cls in AetherError.__subclasses__():
-            if cls.code == error["code"]:
-                raise cls(error["message"], **error["data"])
-        raise Internal(error["message"])
-    return output.model_validate_json(row.result or "{}")
-
-
-def _moment(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise Invalid(f"until: {text!r} is not an ISO 8601 time", field="until") from exc
-    return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

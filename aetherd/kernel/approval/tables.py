@@ -29,6 +29,7 @@ class ApprovalRow(SQLModel, table=True):
     origin: str = "[]"  # JSON
     decision: str | None = None
     decided_by: str | None = None
+    decided_via: str | None = None  # the face, or how the client asked
     reason: str | None = None
     rule: str | None = None
     created_at: str

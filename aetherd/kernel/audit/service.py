@@ -25,7 +25,7 @@ REFUSALS = (Forbidden, Invalid, NotFound, Unauthenticated)
 HIDDEN = "********"
 SECRET_NAMES = re.compile(r"secret|passw|token|credential|authori[sz]ation|api_?key|private_?key", re.IGNORECASE)
 SECRET_VALUES = re.compile(
-    r"\b(?:ae[aopst]_[\w-]{20,}|sk-[\w-]{16,}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
+    r"\b(?:ae[acoprst]_[\w-]{20,}|sk-[\w-]{16,}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
     r"|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*)|-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
     re.DOTALL,
 )

@@ -77,7 +77,7 @@ class ControlService:
         process = await self._process.row_of(input.pid)
         now = self._clock.now()
 
-        def work(tx: Tx) -> LeaseRow:
+        def work(tx: Tx) -> None:
             row = self._row_in(tx, process)
             if row.holder is not None and row.holder != call.actor:
                 raise Conflict(
@@ -91,9 +91,9 @@ class ControlService:
                 tx.emit(ControlAcquired(pid=row.pid, agent=row.agent, holder=call.actor, reason=input.reason))
                 self._to(tx, row, "held" if kind == "keyboard" else "interrupting")
             tx.session.add(row)
-            return row
+            self._keep(tx, row)
 
-        self._keep(await self._soon(input.pid, input.wait_s, work))
+        await self._soon(input.pid, input.wait_s, work)
         self._acquired.set()
         self._acquired = anyio.Event()
         self.renew(input.pid, call)
@@ -127,15 +127,15 @@ class ControlService:
             raise Invalid("only a running agent asks for a person; people use control.acquire")
         process = await self._process.row_of(pid)
 
-        def work(tx: Tx) -> LeaseRow:
+        def work(tx: Tx) -> None:
             row = self._row_in(tx, process)
             row.requested = input.reason
             tx.session.add(row)
             self._process.ask_person_in(tx, pid, input.reason)
             tx.emit(ControlRequested(pid=pid, agent=row.agent, reason=input.reason))
-            return row
+            self._keep(tx, row)
 
-        self._keep(await self._store.write(work))
+        await self._store.write(work)
         with anyio.move_on_after(input.wait_s):
             while self._leases[pid].holder is None:
                 await self._acquired.wait()
@@ -175,7 +175,7 @@ class ControlService:
         row = tx.session.get(LeaseRow, pid)
         if row is not None:
             self._to(tx, row, step or "free")
-            self._keep(row)
+            self._keep(tx, row)
 
     def rolled_back(self, tx: Tx, pid: int, why: str) -> None:
         """The hand-over ended by itself."""
@@ -183,7 +183,7 @@ class ControlService:
         if row is not None and row.holder is not None:
             self._free(tx, row, why)
             row.reason = why
-            self._keep(row)
+            self._keep(tx, row)
 
     def process_ended(self, tx: Tx, pid: int, reason: str) -> None:
         """There is nothing left to hold."""
@@ -193,11 +193,11 @@ class ControlService:
                 self._free(tx, row, reason)
             row.requested = None
             self._to(tx, row, "free")
-            self._keep(row)
+            self._keep(tx, row)
 
     # Inside -----------------------------------------------------------------------------------------
 
-    async def _soon(self, pid: int, wait_s: float, work: Callable[[Tx], LeaseRow]) -> LeaseRow:
+    async def _soon(self, pid: int, wait_s: float, work: Callable[[Tx], None]) -> None:
         """Write the lease, as soon as the process can be taken over."""
         with anyio.move_on_after(wait_s):
             while True:
@@ -209,13 +209,20 @@ class ControlService:
                 await self._process.moved(pid)
         return await self._store.write(work)
 
-    async def _release(self, pid: int, by: str, note: str | None, reason: str) -> None:
+    async def _release(self, pid: int, holder: str, note: str | None, reason: str) -> None:
         process = await self._process.row_of(pid)
 
-        def work(tx: Tx) -> LeaseRow:
+        def work(tx: Tx) -> None:
             row = self._row_in(tx, process)
             if row.holder is None:
                 raise Conflict(f"nobody has control of process {pid}", pid=pid)
+            if row.holder != holder:
+                raise Conflict(
+                    f"{row.holder} has control of process {pid} and alone hands it back; without a sign of them "
+                    f"it goes back by itself after {self._settings.control_ttl_s:g} s",
+                    holder=row.holder,
+                    pid=pid,
+                )
             kind = self._process.want_in(tx, pid, "headless")
             interrupted = row.interrupted
             self._free(tx, row, reason, note)
@@ -225,10 +232,10 @@ class ControlService:
                 text = TAKEN + (f" Their note: {note}" if note else "")
                 if interrupted:
                     text += " Your turn was interrupted by it: look at what changed, then go on with your task."
-                self._process.tell_in(tx, pid, text, by)
-            return row
+                self._process.tell_in(tx, pid, text, "aetherd")  # our words, with the person's note in them
+            self._keep(tx, row)
 
-        self._keep(await self._store.write(work))
+        await self._store.write(work)
         self._process.poke(pid)
 
     def _free(self, tx: Tx, row: LeaseRow, reason: str, note: str | None = None) -> None:
@@ -248,9 +255,10 @@ class ControlService:
         row = tx.session.get(LeaseRow, process.pid)
         return row or LeaseRow(pid=process.pid, agent=process.agent, user=process.user, org=process.org)
 
-    def _keep(self, row: LeaseRow) -> None:
-        """Remember what is written; hooks call it on the writer thread, so one assignment is all it does."""
-        self._leases[row.pid] = LeaseRow(**row.model_dump())
+    def _keep(self, tx: Tx, row: LeaseRow) -> None:
+        """Remember what is written, as soon as it is."""
+        written = LeaseRow(**row.model_dump())
+        tx.after(lambda: self._leases.update({written.pid: written}))
 
     async def _sweep(self) -> None:
         while True:
@@ -263,7 +271,7 @@ class ControlService:
                 if now - seen > self._settings.control_ttl_s:
                     origin.set(Origin("system", None, row.user, row.org))
                     try:
-                        await self._release(pid, "aetherd", None, "the lease expired: its holder was not seen")
+                        await self._release(pid, row.holder, None, "the lease expired: its holder was not seen")
                     except AetherError as exc:  # paused, say: the next sweep tries again
                         logger.debug("process %d is not handed back: %s", pid, exc.message)
 

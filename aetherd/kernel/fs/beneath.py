@@ -1,4 +1,4 @@
-"""The confinement: every path is resolved beneath an open home by the kernel, with the agent's own rights.
+"""The confinement: every path is resolved beneath an open home, or workspace, with the agent's own rights.
 
 Two walls. `openat2(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)` decides where a path leads, so no string check
 and no race with a symlink matters. And as root the thread takes the agent's file system uid meanwhile, so
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from aetherd.core.errors import AetherError, Conflict, Exhausted, Forbidden, Invalid, NotFound, Unavailable
-from aetherd.kernel.fs.ports import Home
+from aetherd.kernel.fs.ports import Place
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -88,10 +88,13 @@ def shown(path: str) -> str:
 
 
 class Root:
-    """An open home. Paths given to it went through `checked`."""
+    """An open home or workspace. Paths given to it went through `checked`."""
 
-    def __init__(self, descriptor: int, agent: str) -> None:
-        self.descriptor, self.agent = descriptor, agent
+    def __init__(self, descriptor: int, key: str, shared: bool = False) -> None:
+        self.descriptor, self.key = descriptor, key
+        self.noun = "workspace" if shared else "home"
+        # In a workspace the group writes, and what is made belongs to the group again.
+        self.file_mode, self.directory_mode = (0o664, 0o2775) if shared else (0o644, 0o755)
 
     @contextmanager
     def open(self, path: str, flags: int) -> Iterator[int]:
@@ -141,7 +144,7 @@ class Root:
                 try:
                     below = openat2(self.descriptor, here, DIRECTORY)
                 except FileNotFoundError:
-                    make_directory(descriptor, part)
+                    make_directory(descriptor, part, self.directory_mode)
                     below = openat2(self.descriptor, here, DIRECTORY)
                 os.close(descriptor)
                 descriptor, done = below, here
@@ -149,6 +152,21 @@ class Root:
             os.close(descriptor)
             raise
         return descriptor
+
+    def canonical(self, path: str, *, follow: bool) -> str:
+        """Return a path without links and `..`, so that one file has one name; `follow` also a link at its end."""
+        above, _, name = (self.followed(path) if follow else path).rpartition("/")
+        rest = [name]
+        while True:
+            try:
+                with self.open(above or ".", DIRECTORY) as found:
+                    here = os.readlink(f"/proc/self/fd/{found}")
+                break
+            except FileNotFoundError:  # not there yet, so no link either
+                above, _, part = above.rpartition("/")
+                rest.insert(0, part)
+        top = os.readlink(f"/proc/self/fd/{self.descriptor}")
+        return os.path.normpath(os.path.join(os.path.relpath(here, top), *rest))
 
     def followed(self, path: str) -> str:
         """Return where links at the end of a path lead, so that writing to a link writes to its target."""
@@ -169,12 +187,12 @@ class Root:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
-def make_directory(directory: int, name: str) -> None:
-    """Make one directory, 0755 whatever the daemon's umask is."""
+def make_directory(directory: int, name: str, mode: int) -> None:
+    """Make one directory with this mode, whatever the daemon's umask is."""
     os.mkdir(name, 0o755, dir_fd=directory)
     descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
-        os.fchmod(descriptor, 0o755)
+        os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
 
@@ -189,18 +207,22 @@ def must_be_regular(status: os.stat_result, path: str) -> None:
 
 
 @contextmanager
-def inside(home: Home) -> Iterator[Root]:
-    """Open a home and act in it as its agent; OSErrors come out as errors of the house."""
+def inside(place: Place) -> Iterator[Root]:
+    """Open a place and act in it as its agent, or the caller; OSErrors come out as errors of the house."""
+    root = None
     try:
-        descriptor = os.open(home.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(place.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as exc:
-        raise NotFound(f"agent {home.agent} has no home directory", kind="home", id=home.agent) from exc
+        noun = "agent" if place.shared is None else "workspace"
+        raise NotFound(f"{noun} {place.key} has no directory", kind="home", id=place.key) from exc
     try:
         owner = os.fstat(descriptor)  # whose the home is now, whatever the agent was promised
-        with _acting_as(None if owner.st_uid == os.geteuid() else owner.st_uid, owner.st_gid):
-            yield Root(descriptor, home.agent)
+        uid = owner.st_uid if place.shared is None or place.uid is None else place.uid
+        root = Root(descriptor, place.key, place.shared is not None)
+        with _acting_as(None if uid == os.geteuid() else uid, owner.st_gid):
+            yield root
     except OSError as exc:
-        raise translated(exc) from exc
+        raise translated(exc, "home" if root is None else root.noun) from exc
     finally:
         os.close(descriptor)
 
@@ -222,14 +244,14 @@ def _acting_as(uid: int | None, gid: int) -> Iterator[None]:
         _libc.setfsgid(os.getegid())
 
 
-def translated(exc: OSError) -> AetherError:
+def translated(exc: OSError, noun: str = "home") -> AetherError:
     """Return an OSError of a path as an error of the house, in words a caller can act on."""
     name = shown(os.fsdecode(exc.filename)) if isinstance(exc.filename, str | bytes) else "it"
     number = exc.errno
     if number in (errno.ENOENT, errno.ENOTDIR):
-        return NotFound(f"no file {name} in the home", kind="file", id=name)
+        return NotFound(f"no file {name} in the {noun}", kind="file", id=name)
     if number == errno.EXDEV:
-        return Forbidden(f"{name} leads out of the agent's home", path=name)
+        return Forbidden(f"{name} leads out of the {noun}", path=name)
     if number in (errno.EACCES, errno.EPERM):
         return Forbidden(f"the agent has no permission for {name}", path=name)
     if number == errno.ELOOP:

@@ -16,15 +16,16 @@ from aetherd.core.clock import stamp
 from aetherd.core.errors import Conflict, Forbidden
 from aetherd.kernel.fs.beneath import checked, inside, must_be_regular, shown, translated
 from aetherd.kernel.fs.disk import status_of
-from aetherd.kernel.fs.ports import Agents, Home
+from aetherd.kernel.fs.ports import Agents, Place
 from aetherd.kernel.fs.quota import Quota
 from aetherd.kernel.fs.staged import Staged
+from aetherd.operations.dispatch import acting
 from aetherd.operations.operation import Call
 from aetherd.operations.registry import Registry
 
 T = TypeVar("T")
 CHUNK = 256 * 1024
-Changed = Callable[[Call, str, str], Awaitable[None]]
+Changed = Callable[[Call, Place, str], Awaitable[None]]
 
 
 class OpenFile:
@@ -91,20 +92,22 @@ class Bodies:
         finally:
             for thing in staged:
                 thing.close()
-        await self._changed(call, home.agent, stat["path"])
+        await self._changed(call, home, stat["path"])
         return stat
 
-    async def _home(self, call: Call, agent: str, scope: str) -> Home:
+    async def _home(self, call: Call, agent: str, scope: str) -> Place:
         if not call.has(scope):
             raise Forbidden(f"files need the scope {scope}", scope=scope)
-        if not call.owns(await self._registry.owner_of("agent", agent)):
+        with acting(call):
+            owner = await self._registry.owner_of("agent", agent)
+        if not call.owns(owner):
             raise Forbidden(f"agent {agent} belongs to somebody else", kind="agent", id=agent)
-        return await self._agents.home_of(agent, call)
+        return Place.home(await self._agents.home_of(agent, call))
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
-    def _begin(self, home: Home, path: str) -> Staged:
+    def _begin(self, home: Place, path: str) -> Staged:
         with inside(home) as root:
             self._quota.check(root, 0)
             path = root.followed(path)
@@ -113,7 +116,7 @@ class Bodies:
                     must_be_regular(there, path)
                 return Staged(directory)
 
-    def _add(self, home: Home, staged: Staged, data: bytes, size: int) -> None:
+    def _add(self, home: Place, staged: Staged, data: bytes, size: int) -> None:
         with inside(home) as root:
             self._quota.check(root, size)
         try:
@@ -121,17 +124,17 @@ class Bodies:
         except OSError as exc:
             raise translated(exc) from exc
 
-    def _finish(self, home: Home, path: str, staged: Staged, size: int) -> dict[str, Any]:
+    def _finish(self, home: Place, path: str, staged: Staged, size: int) -> dict[str, Any]:
         with inside(home) as root:
             path = root.followed(path)
             with root.parent(path) as (directory, name):
                 there = status_of(directory, name)
                 with closing(staged):
-                    staged.commit(name, replace=True, mode=0o644 if there is None else there.st_mode)
+                    staged.commit(name, replace=True, mode=root.file_mode if there is None else there.st_mode)
                 status = status_of(directory, name)
             if status is None:
                 raise Conflict(f"{shown(path)} was removed meanwhile")
-            self._quota.add(root.agent, size - (0 if there is None else there.st_size), 0 if there else 1)
+            self._quota.add(root.key, size - (0 if there is None else there.st_size), 0 if there else 1)
         return {
             "path": shown(path),
             "size": status.st_size,

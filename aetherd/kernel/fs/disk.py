@@ -99,8 +99,8 @@ def write(root: Root, quota: Quota, path: str, data: bytes, mode: str, parents: 
             return _append(root, quota, path, data)
         with closing(Staged(directory)) as staged:
             staged.write(data)
-            staged.commit(name, replace=mode != "create", mode=0o644 if before is None else before.st_mode)
-        quota.add(root.agent, len(data) - old, 0 if before else 1)
+            staged.commit(name, replace=mode != "create", mode=root.file_mode if before is None else before.st_mode)
+        quota.add(root.key, len(data) - old, 0 if before else 1)
         return FsWritten(path=shown(path), size=len(data), created=before is None)
 
 
@@ -114,7 +114,7 @@ def _append(root: Root, quota: Quota, path: str, data: bytes) -> FsWritten:
         size = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-    quota.add(root.agent, len(data))
+    quota.add(root.key, len(data))
     return FsWritten(path=shown(path), size=size, created=False)
 
 
@@ -147,19 +147,19 @@ def edit(root: Root, quota: Quota, path: str, old: bytes, new: bytes, every: boo
         ):
             raise Conflict(f"{shown(path)} was changed by somebody else meanwhile; read it again")
         staged.commit(name, replace=True, mode=before.st_mode)
-    quota.add(root.agent, len(changed) - len(data))
+    quota.add(root.key, len(changed) - len(data))
     return FsEdited(path=shown(path), size=len(changed), replaced=found)
 
 
 def mkdir(root: Root, quota: Quota, path: str, parents: bool) -> FsStat:
     """Make a directory."""
     if path == ".":
-        raise Conflict("the home exists already")
+        raise Conflict(f"the {root.noun} exists already")
     quota.check(root, 0)
     with root.parent(path, make=parents) as (directory, name):
         try:
-            make_directory(directory, name)
-            quota.add(root.agent, 0, 1)
+            make_directory(directory, name, root.directory_mode)
+            quota.add(root.key, 0, 1)
         except FileExistsError:
             found = status_of(directory, name)
             if not parents or found is None or not stat.S_ISDIR(found.st_mode):
@@ -170,7 +170,7 @@ def mkdir(root: Root, quota: Quota, path: str, parents: bool) -> FsStat:
 def move(root: Root, path: str, to: str, overwrite: bool) -> FsStat:
     """Rename within the home."""
     if path == ".":
-        raise Conflict("the home itself cannot be moved")
+        raise Conflict(f"the {root.noun} itself cannot be moved")
     with root.parent(path) as (source, name), root.parent(to, make=True) as (target, new):
         try:
             if overwrite:
@@ -205,7 +205,7 @@ def copy(root: Root, quota: Quota, path: str, to: str, overwrite: bool) -> FsSta
             _must_be_copyable(status, path, COPIED_BYTES)
             quota.check(root, status.st_size)
             size = _copy_file(root, path, directory, name, replace=overwrite, most=COPIED_BYTES)
-            quota.add(root.agent, size, 1)
+            quota.add(root.key, size, 1)
     return stat_of(root, to)
 
 
@@ -252,16 +252,16 @@ def _copy_directory(root: Root, quota: Quota, path: str, directory: int, name: s
                         if stat.S_ISLNK(mode):
                             os.symlink(os.readlink("", dir_fd=found), entry, dir_fd=made)
                     if stat.S_ISDIR(mode):
-                        make_directory(made, entry)
+                        make_directory(made, entry, root.directory_mode)
                         waiting.append((here, join(target, entry)))
                     elif stat.S_ISREG(mode):
                         size += _copy_file(root, here, made, entry, replace=False, most=COPIED_BYTES - size)
                     elif not stat.S_ISLNK(mode):
                         raise Invalid(f"{shown(here)} is a pipe, socket or device, which cannot be copied")
         with root.open(join(above or ".", part), os.O_RDONLY | os.O_DIRECTORY) as made:
-            os.fchmod(made, 0o755)
+            os.fchmod(made, root.directory_mode)
         rename_new(directory, part, directory, name)
-        quota.add(root.agent, size, files + 1)
+        quota.add(root.key, size, files + 1)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(directory, part)
@@ -271,7 +271,7 @@ def _copy_directory(root: Root, quota: Quota, path: str, directory: int, name: s
 def remove(root: Root, quota: Quota, path: str, recursive: bool) -> Kind:
     """Remove a file, a link (not its target), an empty directory, or a whole one."""
     if path == ".":
-        raise Conflict("the home itself cannot be removed")
+        raise Conflict(f"the {root.noun} itself cannot be removed")
     with root.parent(path) as (directory, name):
         try:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -285,5 +285,5 @@ def remove(root: Root, quota: Quota, path: str, recursive: bool) -> Kind:
             exc.filename, exc.filename2 = path, None
             raise
         finally:
-            quota.forget(root.agent)
+            quota.forget(root.key)
     return kind_of(status.st_mode)

@@ -10,12 +10,13 @@ What = Literal["written", "edited", "made", "moved", "copied", "removed"]
 
 
 class FsChanged(Event):
-    """A file or directory of a home was changed by a call."""
+    """A file or directory of a home, or of a workspace, was changed by a call."""
 
     type: Literal["fs.changed"] = "fs.changed"
     path: str
     what: What
     to: str | None = None
+    workspace: str | None = None
 
 
 EVENTS = (FsChanged,)

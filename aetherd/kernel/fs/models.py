@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from aetherd.core.model import Model
 
@@ -20,6 +20,15 @@ class Placed(Model):
         max_length=200,
         description="agent id or name; default is the calling agent, a person names one",
     )
+    workspace: str | None = Field(
+        default=None, max_length=100, description="workspace id or name: its files instead, paths relative to it"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Placed:
+        if self.agent is not None and self.workspace is not None:
+            raise ValueError("name an agent or a workspace, not both")
+        return self
 
 
 class FsPath(Placed):

@@ -1,7 +1,9 @@
-"""What the fs room needs of its neighbours."""
+"""What the fs room needs of its neighbours, and a place it works in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -33,3 +35,57 @@ class Agents(Protocol):
     async def home_of(self, ref: str | None, call: Call) -> Home:
         """Return the home of an agent (id or name), by default the caller's own; raises `NotFound`."""
         ...
+
+
+class Shared(Protocol):
+    """A workspace as one caller may use it; the workspace room gives it."""
+
+    @property
+    def id(self) -> str:
+        """The workspace's id."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        ...
+
+    @property
+    def uid(self) -> int | None:
+        """As whom to act in it; None when all share the daemon's uid."""
+        ...
+
+    def begin(self, paths: Sequence[str], tree: bool) -> None:
+        """Raise `Conflict` when somebody else reserved one, or with `tree` anything beneath; called in a thread."""
+        ...
+
+    async def changed(self, paths: Sequence[str]) -> None:
+        """Learn what was changed through the room."""
+        ...
+
+    def settle(self, paths: Sequence[str]) -> None:
+        """What was begun is over, done or not."""
+        ...
+
+
+class Workspaces(Protocol):
+    """The workspace room, in the list of `fs.workspaces`."""
+
+    async def shared(self, ref: str, call: Call, *, write: bool) -> Shared:
+        """Return a workspace (id or name) the caller may use so; raises `NotFound`, `Forbidden`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files are: an agent's home, or a workspace."""
+
+    key: str  # the agent's or the workspace's id
+    path: Path
+    uid: int | None
+    shared: Shared | None = None
+
+    @classmethod
+    def home(cls, home: Home) -> Place:
+        """Return an agent's home as a place."""
+        return cls(home.agent, home.path, home.uid)

@@ -1,4 +1,4 @@
-"""How much a home may hold: measured when first asked, then counted along. Blocking."""
+"""How much a home or workspace may hold: measured when first asked, then counted along. Blocking."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Usage:
 
 
 class Quota:
-    """The usage of every home that was written to."""
+    """The usage of every place that was written to."""
 
     def __init__(self) -> None:
         self._usage: dict[str, _Usage] = {}
@@ -38,7 +38,7 @@ class Quota:
 
     def check(self, root: Root, size: int, files: int = 1) -> None:
         """Raise Exhausted when so much more would be too much."""
-        usage = self._usage.get(root.agent)
+        usage = self._usage.get(root.key)
         now = time.monotonic()
         if usage is None or now - usage.at > max(FRESH_S, 50 * usage.took):
             usage = self._measure(root)
@@ -49,24 +49,24 @@ class Quota:
             if self._fits(usage, size, files):
                 return
         raise Exhausted(
-            f"the home holds {usage.size:,} bytes in {usage.files:,} files; the bound is {BYTES:,} in {FILES:,}: "
-            "remove something first",
+            f"the {root.noun} holds {usage.size:,} bytes in {usage.files:,} files; "
+            f"the bound is {BYTES:,} in {FILES:,}: remove something first",
             bytes=usage.size,
             files=usage.files,
             max_bytes=BYTES,
             max_files=FILES,
         )
 
-    def add(self, agent: str, size: int, files: int = 0) -> None:
+    def add(self, key: str, size: int, files: int = 0) -> None:
         """Count what was written."""
         with self._lock:
-            if (usage := self._usage.get(agent)) is not None:
+            if (usage := self._usage.get(key)) is not None:
                 usage.size += size
                 usage.files += files
 
-    def forget(self, agent: str) -> None:
+    def forget(self, key: str) -> None:
         """Measure again next time: something was removed."""
-        self._usage.pop(agent, None)
+        self._usage.pop(key, None)
 
     def _fits(self, usage: _Usage, size: int, files: int) -> bool:
         return usage.size + size <= BYTES and usage.files + files <= FILES
@@ -80,7 +80,7 @@ class Quota:
         now = time.monotonic()
         usage = _Usage(size, files, now, now - begun)
         with self._lock:
-            self._usage[root.agent] = usage
+            self._usage[root.key] = usage
         return usage
 
 

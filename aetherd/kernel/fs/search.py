@@ -15,6 +15,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from aetherd.core.errors import Invalid, Unavailable
 from aetherd.kernel.fs.models import FsMatch, FsMatches, FsSearch
+from aetherd.kernel.fs.ports import Place
 
 PROGRAM = Path(__file__).with_name("seeker.py")
 SECONDS = 5.0
@@ -33,13 +34,14 @@ def check(input: FsSearch) -> None:
             raise Invalid(f"content is not a regular expression: {exc}") from None
 
 
-async def search(input: FsSearch, path: str, descriptor: int, uid: int | None) -> FsMatches:
+async def search(input: FsSearch, path: str, descriptor: int, place: Place) -> FsMatches:
     """Search below an open directory (or one file) and return what was found in time."""
-    question = input.model_dump(exclude={"agent"}) | {
+    group = os.fstat(descriptor).st_gid if place.uid is None or place.shared is not None else place.uid
+    question = input.model_dump(exclude={"agent", "workspace"}) | {
         "path": path,
         "descriptor": descriptor,
-        "uid": uid,
-        "gid": os.fstat(descriptor).st_gid if uid is None else uid,
+        "uid": place.uid,
+        "gid": group,
         "seconds": SECONDS,
     }
     command = [sys.executable, "-I", "-S", "-E", str(PROGRAM)]

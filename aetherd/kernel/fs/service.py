@@ -1,4 +1,4 @@
-"""The files of agents, for the agents themselves and for people: confined, atomic, counted."""
+"""The files of agents and of workspaces, for agents and for people: confined, atomic, counted."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from aetherd.core.context import Origin, origin
-from aetherd.core.errors import Exhausted, Invalid
+from aetherd.core.errors import Exhausted, Invalid, Unavailable
 from aetherd.kernel.fs import disk
 from aetherd.kernel.fs.beneath import Root, checked, inside, openat2, shown
 from aetherd.kernel.fs.bodies import Bodies
@@ -41,11 +40,12 @@ from aetherd.kernel.fs.models import (
     FsWritten,
     Placed,
 )
-from aetherd.kernel.fs.ports import Agents, Home
+from aetherd.kernel.fs.ports import Agents, Place, Shared, Workspaces
 from aetherd.kernel.fs.quota import Quota
 from aetherd.kernel.fs.search import check, search
 from aetherd.kernel.fs.walk import list_page, must_be_directory, stat_of
 from aetherd.kernel.fs.watch import Watch
+from aetherd.operations.dispatch import acting
 from aetherd.operations.operation import Call, Effect, Subject, operation
 from aetherd.operations.registry import Registry
 from aetherd.store import Store
@@ -61,17 +61,18 @@ EDITS_WAIT_S = 30.0
 
 @dataclass(slots=True)
 class _Busy:
-    """One change of contents at a time in one home; counted so that it goes when nobody waits."""
+    """One change of contents at a time in one place; counted so that it goes when nobody waits."""
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     users: int = 0
 
 
 class FsService:
-    """Reads, writes and watches files in agents' homes."""
+    """Reads, writes and watches files in agents' homes and in workspaces."""
 
     def __init__(self, store: Store, registry: Registry, agent: Agents) -> None:
         self._store, self._agents = store, agent
+        self.workspaces: list[Workspaces] = []
         self._quota = Quota()
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._slow = anyio.CapacityLimiter(SLOW_THREADS)
@@ -146,10 +147,10 @@ class FsService:
     async def search(self, input: FsSearch, call: Call) -> FsMatches:
         """Find files by name, or lines by text or regular expression; takes at most 5 seconds."""
         check(input)
-        path, home = checked(input.path), await self._home(input, call)
+        path, place = checked(input.path), await self._place(input, call)
 
         def start() -> int:
-            with inside(home) as root, root.open(path, os.O_PATH) as found:
+            with inside(place) as root, root.open(path, os.O_PATH) as found:
                 if os.fstat(found).st_mode & 0o170000 == 0o040000:
                     return openat2(root.descriptor, path, os.O_RDONLY | os.O_DIRECTORY)
                 return root.regular(path)
@@ -157,7 +158,7 @@ class FsService:
         async with self._searches:
             descriptor = await anyio.to_thread.run_sync(start, limiter=self._limiter)
             try:
-                return await search(input, path, descriptor, home.uid)
+                return await search(input, path, descriptor, place)
             finally:
                 os.close(descriptor)
 
@@ -171,7 +172,7 @@ class FsService:
 
     @operation("fs.move", access=MINE, positional=("path", "to"))
     async def move(self, input: FsMove, call: Call) -> FsStat:
-        """Move or rename a file or directory within the home."""
+        """Move or rename a file or directory within its home or workspace."""
         path, to = checked(input.path), checked(input.to, what="to")
         return await self._change(
             input, call, "moved", lambda root: disk.move(root, path, to, input.overwrite), path, to
@@ -179,7 +180,7 @@ class FsService:
 
     @operation("fs.copy", access=MINE, positional=("path", "to"))
     async def copy(self, input: FsMove, call: Call) -> FsStat:
-        """Copy a file or a directory within the home."""
+        """Copy a file or a directory within its home or workspace."""
         path, to = checked(input.path), checked(input.to, what="to")
         return await self._change(
             input,
@@ -205,16 +206,16 @@ class FsService:
         )
         return FsRemoved(path=shown(path), kind=kind)
 
-    @operation("fs.watch", effect=Effect.READ, access=MINE, positional=("path",))
+    @operation("fs.watch", effect=Effect.READ, access=MINE, positional=("path",), long=True)
     async def watch(self, input: FsWatch, call: Call) -> AsyncIterator[FsChanges]:
         """Wait for files of a directory to change, by whatever program; with `follow` go on telling."""
-        path, home = checked(input.path), await self._home(input, call)
+        path, place = checked(input.path), await self._place(input, call)
         if self._watches >= WATCHES:
             raise Exhausted(f"{WATCHES} watches are open; end one first")
         self._watches += 1
         try:
             with closing(Watch(input.recursive)) as watch:
-                await self._run(home, lambda root: watch.add(root, path))
+                await self._run(place, lambda root: watch.add(root, path))
                 if input.follow:
                     yield FsChanges(changes=[])  # the watch stands: nothing from here on is missed
                 while True:
@@ -222,26 +223,38 @@ class FsService:
                     with anyio.move_on_after(None if input.follow else input.timeout_s):
                         changes = await watch.changes()
                     if watch.fresh:
-                        changes = changes + await self._run(home, watch.add_fresh)
+                        changes = changes + await self._run(place, watch.add_fresh)
                     yield FsChanges(changes=changes)
                     if not input.follow:
                         return
         finally:
             self._watches -= 1
 
+    # For other rooms --------------------------------------------------------------------------------
+
+    async def canonical(self, shared: Shared, path: str) -> str:
+        """Return a path in a workspace without links and `..`; raises `Forbidden` when it leads out."""
+        plain, place = checked(path), Place(shared.id, shared.path, shared.uid, shared)
+        return await self._run(place, lambda root: root.canonical(plain, follow=True))
+
     # Below the operations ---------------------------------------------------------------------------
 
-    async def _home(self, input: Placed, call: Call) -> Home:
+    async def _place(self, input: Placed, call: Call, *, write: bool = False) -> Place:
+        if input.workspace is not None:
+            if not self.workspaces:
+                raise Unavailable("this house has no workspaces")
+            found = await self.workspaces[0].shared(input.workspace, call, write=write)
+            return Place(found.id, found.path, found.uid, found)
         if input.agent is None and call.agent is None:
-            raise Invalid("name the agent whose files are meant: `agent` is its id or name")
-        return await self._agents.home_of(input.agent, call)
+            raise Invalid("name the agent whose files are meant (`agent`: its id or name), or the `workspace`")
+        return Place.home(await self._agents.home_of(input.agent, call))
 
     async def _in(self, input: Placed, call: Call, work: Callable[[Root], T]) -> T:
-        return await self._run(await self._home(input, call), work)
+        return await self._run(await self._place(input, call), work)
 
-    async def _run(self, home: Home, work: Callable[[Root], T], limiter: anyio.CapacityLimiter | None = None) -> T:
+    async def _run(self, place: Place, work: Callable[[Root], T], limiter: anyio.CapacityLimiter | None = None) -> T:
         def run() -> T:
-            with inside(home) as root:
+            with inside(place) as root:
                 return work(root)
 
         return await anyio.to_thread.run_sync(run, limiter=limiter or self._limiter)
@@ -259,39 +272,66 @@ class FsService:
         slow: bool = False,
     ) -> T:
         """Do the work, then tell it; a caller that goes away does not tear the two apart."""
-        home = await self._home(input, call)
-        if alone:
-            result = await self._alone(home, work)
-        else:
-            result = await self._run(home, work, self._slow if slow else None)
-        with anyio.CancelScope(shield=True):
-            await self._tell(call, home.agent, what, path, to)
+        place = await self._place(input, call, write=True)
+        touched: list[str] = []
+        do = work if place.shared is None else _guarded(place.shared, touched, work, what, path, to)
+        try:
+            if alone:
+                result = await self._alone(place, do)
+            else:
+                result = await self._run(place, do, self._slow if slow else None)
+            with anyio.CancelScope(shield=True):
+                await self._tell(call, place, what, path, to)
+                if place.shared is not None:
+                    await place.shared.changed(touched)
+        finally:
+            if place.shared is not None:
+                place.shared.settle(touched)
         return result
 
-    async def _alone(self, home: Home, work: Callable[[Root], T]) -> T:
-        busy = self._busy.setdefault(home.agent, _Busy())
+    async def _alone(self, place: Place, work: Callable[[Root], T]) -> T:
+        busy = self._busy.setdefault(place.key, _Busy())
         busy.users += 1
         try:
             with anyio.move_on_after(EDITS_WAIT_S):
                 async with busy.lock:
-                    return await self._run(home, work)
-            raise Exhausted("too many changes wait for this home; try again in a moment")
+                    return await self._run(place, work)
+            raise Exhausted("too many changes wait for these files; try again in a moment")
         finally:
             busy.users -= 1
             if busy.users == 0:
-                del self._busy[home.agent]
+                del self._busy[place.key]
 
-    async def _tell(self, call: Call, agent: str, what: What, path: str, to: str | None = None) -> None:
-        event = FsChanged(pid=call.pid, agent=agent, path=shown(path), what=what, to=None if to is None else shown(to))
+    async def _tell(self, call: Call, place: Place, what: What, path: str, to: str | None = None) -> None:
+        event = FsChanged(
+            pid=call.pid,
+            agent=place.key if place.shared is None else call.agent,
+            path=shown(path),
+            what=what,
+            to=None if to is None else shown(to),
+            workspace=None if place.shared is None else place.key,
+        )
         await self._store.write(lambda tx: tx.emit(event))
 
-    async def _put(self, call: Call, agent: str, path: str) -> None:
+    async def _put(self, call: Call, place: Place, path: str) -> None:
         """Tell an upload, which does not come through the Dispatcher."""
-        token = origin.set(Origin(call.actor, call.id, call.user, call.org))
-        try:
-            await self._tell(call, agent, "written", path)
-        finally:
-            origin.reset(token)
+        with acting(call):
+            await self._tell(call, place, "written", path)
+
+
+def _guarded(
+    shared: Shared, touched: list[str], work: Callable[[Root], T], what: What, path: str, to: str | None
+) -> Callable[[Root], T]:
+    """Return the work behind the reservations of its workspace; what it touches is left in `touched`."""
+
+    def run(root: Root) -> T:
+        named = [one for one in (None if what == "copied" else path, to) if one is not None]
+        paths = [root.canonical(one, follow=what in ("written", "edited")) for one in named]
+        shared.begin(paths, what in ("moved", "copied", "removed"))
+        touched.extend(paths)
+        return work(root)
+
+    return run
 
 
 def _cursor(path: str | None) -> str | None:

@@ -28,13 +28,14 @@ from aetherd.kernel.message.models import (
     MessageThread,
 )
 from aetherd.kernel.message.ports import Agents, Processes
+from aetherd.kernel.message.posts import OWNER, Posts
 from aetherd.kernel.message.tables import MessageRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx, rider
 
 logger = logging.getLogger(__name__)
 
-OWNER = "owner"  # the person, as recipient and sender
+HOUSE = "aetherd"  # the sender of announcements
 PER_MINUTE = 120  # most messages an agent sends in a minute: two that answer each other for ever are slowed
 RETRY_S = 15.0  # how often messages that no process could take are tried again
 BATCH = 100
@@ -47,12 +48,15 @@ class MessageService:
         self._store, self._clock, self._agents, self._processes = store, clock, agent, process
         self._sent: dict[str, deque[float]] = {}  # when an agent sent what it sent in the last minute
         self._order: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)  # one delivery to an agent at a time
+        self._posts = Posts(clock, self._try)
+        self.post_in = self._posts.post_in
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver what waited while the daemon was down, and go on trying."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._keep_trying)
+            group.start_soon(self._posts.keep_delivering)
             yield
             group.cancel_scope.cancel()
 
@@ -195,6 +199,25 @@ class MessageService:
 
         return _page(await self._store.read(query), input.limit)
 
+    # For other rooms --------------------------------------------------------------------------------
+
+    async def announce(self, agent: str, name: str, text: str, data: dict[str, Any]) -> None:
+        """Send an agent a message of the house itself, durable as any; raises only when it cannot be written."""
+        who = origin.get()
+        await self._store.write(
+            lambda tx: self.post_in(
+                tx,
+                sender=(None, HOUSE),
+                to=(agent, name),
+                text=text,
+                kind="status_update",
+                data=data,
+                user=who.user,
+                org=who.org,
+            )
+        )
+        await self._try(agent)
+
     # Delivery ---------------------------------------------------------------------------------------
 
     async def on_start(self, pid: int, agent: str) -> None:
@@ -209,7 +232,7 @@ class MessageService:
         async with self._order[agent]:
             while rows := await self._store.read(lambda session: _waiting(session, agent)):
                 for row in rows:
-                    by = f"agent:{row.agent}" if row.agent else f"user:{row.user}"
+                    by = f"agent:{row.agent}" if row.agent else row.created_by
                     failure = None
                     try:
                         if not await self._processes.deliver(agent, _spoken(row), row.priority, row.id, by):
@@ -249,11 +272,14 @@ class MessageService:
     async def _keep_trying(self) -> None:
         while True:
             for agent in await self._store.read(_recipients):
-                try:
-                    await self._deliver(agent)
-                except Exception:
-                    logger.exception("messages for %s could not be delivered", agent)
+                await self._try(agent)
             await self._clock.sleep(RETRY_S)
+
+    async def _try(self, agent: str) -> None:
+        try:
+            await self._deliver(agent)
+        except Exception:
+            logger.exception("messages for %s could not be delivered", agent)
 
     # ------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,13 @@ class Beside:
         launch = Launch(tuple(argv), env, cwd, "pty", needs=(home,))
         try:
             await self._w.host.start_shim(
-                directory, self._w.host.identity(name, row.uid), launch, rows=rows, cols=cols, home=home
+                directory,
+                self._w.host.identity(name, row.uid),
+                launch,
+                rows=rows,
+                cols=cols,
+                home=home,
+                mounts=await self._w.mounts(row.agent),
             )
         except ShimError as exc:
             raise Unavailable(f"the terminal could not be started: {exc}", pid=pid) from exc

@@ -8,6 +8,7 @@ of the rest.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -23,6 +24,7 @@ import anyio.to_thread
 from aetherd import __version__
 from aetherd.core.config import Settings
 from aetherd.core.errors import Invalid, Unavailable
+from aetherd.kernel.process.ports import Mount
 from aetherd.runtime import Launch
 from aetherd.shim.client import Spawned, SpawnFailed, SpawnRequest, Zygote
 from aetherd.shim.tree import Trees
@@ -88,6 +90,10 @@ class Host:
         """Return the directory of a process's own socket."""
         return self.settings.run_dir / "p" / str(pid)
 
+    def doors(self) -> list[int]:
+        """Return the pids that have a door directory."""
+        return [int(place.name) for place in (self.settings.run_dir / "p").iterdir() if place.name.isdecimal()]
+
     def make_door(self, pid: int, uid: int | None) -> Path:
         """Make the directory that only this process may enter; returns the socket's path."""
         place = self.door(pid)
@@ -114,14 +120,17 @@ class Host:
         home: Path,
         rlimits: Mapping[str, Sequence[int]] | None = None,
         reach: Iterable[Path] = (),
+        mounts: Sequence[Mount] = (),
     ) -> Spawned:
-        """Start a command under an identity; `reach` is what it must get at beside its home."""
+        """Start a command under an identity; `reach` is what it must get at beside its home and its workspaces."""
         assert self._zygote is not None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - one quick system call
         groups = await anyio.to_thread.run_sync(self.trees.make, identity.tree)
         windows = None
         if identity.uid is not None:
-            windows = self.windows(identity.uid, [(home, False), *((path, True) for path in (*launch.needs, *reach))])
+            shared = [(mount.path, mount.readonly) for mount in mounts]
+            seen = [(home, False), *((path, True) for path in (*launch.needs, *reach))]
+            windows = self.windows(identity.uid, [*seen, *shared])
         request = SpawnRequest(
             directory=str(directory),
             argv=launch.argv,
@@ -132,6 +141,8 @@ class Host:
             cols=cols,
             uid=identity.uid,
             gid=identity.uid,
+            groups=[] if identity.uid is None else [mount.gid for mount in mounts if mount.gid is not None],
+            umask=0o022 if identity.uid is None else 0o002,  # its group is its own; a workspace's writes there
             cgroups=groups,
             windows=windows,
             rlimits=rlimits or {},
@@ -172,6 +183,8 @@ class Host:
             identity = self.identity("probe", self.settings.agent_uid_base - 1)
             await self.start_shim(directory, identity, launch, rows=24, cols=80, home=home)
         except SpawnFailed as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                return  # that proves nothing; a spawn that could not have its own uid would fail, never share ours
             self.own_uids = False
             self.why_shared = f"this machine does not let us give agents a uid of their own: {exc}"
             logger.warning("agents share the daemon's uid: %s", exc)

@@ -1,4 +1,4 @@
-"""What ended processes leave on disk goes after a while; what is remembered of them is in the event log."""
+"""What ended processes leave on disk: secrets and doors go at once, output after a while; the event log remembers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,34 @@ import anyio.to_thread
 from sqlmodel import Session, col, select
 
 from aetherd.core.clock import stamp
-from aetherd.kernel.process.tables import IncarnationRow
+from aetherd.kernel.process.states import ENDED
+from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
 from aetherd.kernel.process.workshop import Workshop
 
 logger = logging.getLogger(__name__)
 
 SWEEP_S = 3600.0
 _NAME = re.compile(r"^p(\d+)-(\d+)$")
+
+
+async def forget_ended(workshop: Workshop) -> None:
+    """Remove doors and secrets that no living process has: a daemon killed at the end of one leaves them behind."""
+
+    def living(session: Session) -> list[tuple[int | None, str]]:
+        ended = [str(state) for state in ENDED]
+        query = select(ProcessRow.pid, ProcessRow.secret).where(col(ProcessRow.state).not_in(ended))
+        return list(session.exec(query))
+
+    rows = await workshop.store.read(living)
+    pids, keys = {pid for pid, _ in rows}, {key for _, key in rows}
+
+    def remove() -> None:
+        for pid in set(workshop.host.doors()) - pids:
+            workshop.host.drop_door(pid)
+        for key in workshop.vault.keys() - keys:
+            workshop.vault.drop(key)
+
+    await anyio.to_thread.run_sync(remove)
 
 
 async def sweep(workshop: Workshop) -> None:

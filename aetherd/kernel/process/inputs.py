@@ -31,6 +31,7 @@ class Supervised(Protocol):
 
     pid: int
     row: ProcessRow
+    decoding: anyio.Lock
 
     def notice(self) -> None:
         """Wake everybody who waits for a change."""
@@ -73,7 +74,8 @@ class Sender:
     async def close(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
         """Ask the runtime for a clean end."""
         async with self._order:
-            last_words = decoder.close()
+            async with self._s.decoding:
+                last_words = decoder.close()
             if last_words:
                 await self._give(shim, inc, last_words, None)
             frame = await self._number(inc, None)
@@ -110,7 +112,8 @@ class Sender:
         return item.priority != "queue" or not self._s.row.turn
 
     async def _send(self, shim: Shim, inc: IncarnationRow, decoder: Decoder, item: InputRow) -> None:
-        data = decoder.encode(_message(item))
+        async with self._s.decoding:
+            data = decoder.encode(_message(item))
         if data is None:
             await self._finish(item, "failed")
             return

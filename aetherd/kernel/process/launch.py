@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
         await anyio.to_thread.run_sync(_write_files, spawn, launch.files, identity.uid)
     path = await open_door(workshop, row)
     limits = Limits.model_validate_json(row.limits)
+    mounts = await workshop.mounts(row.agent)
+    shared = [mount.path for mount in mounts]
     return await workshop.host.start_shim(
         directory,
         identity,
@@ -36,7 +39,8 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
         cols=spawn.cols,
         home=spawn.home,
         rlimits=rlimits(limits),
-        reach=(path.parent, spawn.config, *workshop.relay.needs, *_outside(launch.cwd, spawn.home)),
+        reach=(path.parent, spawn.config, *workshop.relay.needs, *_outside(launch.cwd, [spawn.home, *shared])),
+        mounts=mounts,
     )
 
 
@@ -61,8 +65,8 @@ def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _outside(cwd: Path, home: Path) -> tuple[Path, ...]:
-    return () if cwd == home or home in cwd.parents else (cwd,)
+def _outside(cwd: Path, places: Sequence[Path]) -> tuple[Path, ...]:
+    return () if any(cwd == place or place in cwd.parents for place in places) else (cwd,)
 
 
 def _write_files(spawn: Spawn, files: tuple[File, ...], uid: int | None) -> None:

@@ -48,7 +48,9 @@ class ProcessSpawn(Model):
     )
     cwd: str | None = Field(default=None, description="directory to work in; default is the agent's home/work")
     sandbox: SandboxWish = Field(default_factory=SandboxWish, description="where it runs")
-    workspace: str | None = Field(default=None, description="shared directory; the room workspace comes later")
+    workspace: str | None = Field(
+        default=None, max_length=100, description="workspace (id or name) to mount for it and to work in"
+    )
     template: str | None = Field(default=None, description="role template; the room template comes later")
     model: str | None = Field(default=None, max_length=200, description="model name as the runtime knows it")
     toolset: Literal["worker", "lead", "operator", "all"] = Field(

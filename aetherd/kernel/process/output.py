@@ -30,6 +30,17 @@ async def read_part(directory: Path, input: ProcessOutput, number: int) -> Outpu
     return _part(input.pid, number, offset, data, first, eof=ended and offset + len(data) >= end)
 
 
+def last_words(directory: Path, stdio: str) -> bytes:
+    """Return the last 4 KB of standard error, or of a terminal's screen; blocking."""
+    if stdio == "pipes":
+        return read_stderr(directory, 4096)
+    try:
+        _, _, _, end = read_output(directory, 0, 1)
+        return read_output(directory, max(0, end - 4096), 4096)[1]
+    except OSError:
+        return b""
+
+
 async def stream_output(directory: Path, input: ProcessOutput, number: int) -> AsyncIterator[OutputPart]:
     """Follow to the end; the reader's pace is the only brake, the process is never slowed."""
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlmodel import Session
@@ -28,6 +29,10 @@ class Agents(Protocol):
 
     async def find(self, ref: str, call: Call) -> AgentRecord:
         """Return an agent by id or name."""
+        ...
+
+    def living_in(self, tx: Tx, agent: str) -> AgentRecord:
+        """Return one inside the transaction; `NotFound` when it was removed meanwhile."""
         ...
 
     def create_in(self, tx: Tx, call: Call, *, name: str | None, role: str | None, stem: str) -> AgentRecord:
@@ -75,6 +80,64 @@ class Approvals(Protocol):
         """The runtime that asked has ended: close its questions."""
         ...
 
+    def open_in(self, tx: Tx, pid: int) -> int:
+        """Count the questions of a process that wait, as it is written."""
+        ...
+
     def pending(self, session: Session) -> dict[int, int]:
         """Count the questions that wait, by pid."""
+        ...
+
+
+class Mount(Protocol):
+    """A shared directory an agent has."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is, outside and inside."""
+        ...
+
+    @property
+    def readonly(self) -> bool:
+        """Whether it may only look."""
+        ...
+
+    @property
+    def gid(self) -> int | None:
+        """The group whose members write there; None where agents share the daemon's uid."""
+        ...
+
+
+class Wanted(Protocol):
+    """A workspace somebody wants to run an agent in, and may."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What the agent should know of it at its start; empty when it is told anyhow."""
+        ...
+
+
+class Workspaces(Protocol):
+    """Shared directories, in the list of `process.workspaces`."""
+
+    async def wanted(self, ref: str, agent: str | None, call: Call) -> Wanted:
+        """Return a workspace the caller may run that agent in; raises `NotFound`, `Forbidden`."""
+        ...
+
+    def mount_in(self, tx: Tx, workspace: str, agent: AgentRecord, call: Call) -> None:
+        """Mount it for the agent inside the transaction, if it is not yet."""
+        ...
+
+    async def mounts_of(self, agent: str) -> Sequence[Mount]:
+        """Return what an agent that is now started gets."""
         ...

@@ -253,9 +253,7 @@ class Record:
                 self._permission(tx, row, output, incarnation)
             case PermissionClosed():
                 self._approval.close_request(tx, pid, f"{incarnation}/{output.request}")
-                row.waiting = max(0, row.waiting - 1)
-                if row.waiting == 0:
-                    self._doing(tx, row, Phase.EXECUTING)
+                self.questions(tx, row)
             case Used():
                 row.cost_usd += output.cost_usd
                 row.input_tokens += output.input_tokens
@@ -287,6 +285,16 @@ class Record:
         if row.waiting == 0 and row.want == "headless":
             self.phase(tx, row, phase)
 
+    def questions(self, tx: Tx, row: ProcessRow) -> None:
+        """Show that the agent waits for a person, for as long as any of its questions is open."""
+        assert row.pid is not None
+        row.waiting = self._approval.open_in(tx, row.pid)
+        tx.session.add(row)
+        if row.waiting and row.phase != Phase.CONTROLLED:
+            self.phase(tx, row, Phase.WAITING_APPROVAL)
+        elif row.phase == Phase.WAITING_APPROVAL:
+            self.phase(tx, row, Phase.EXECUTING)
+
     def _heard(self, tx: Tx, row: ProcessRow, output: Told) -> None:
         if output.id is not None:
             item = tx.session.get(InputRow, output.id)
@@ -317,9 +325,8 @@ class Record:
                 tool_call=output.tool_call,
             )
         )
-        row.waiting += 1
         if asked.decided is None:
-            self.phase(tx, row, Phase.WAITING_APPROVAL)
+            self.questions(tx, row)
         else:
             self.answer(tx, row, asked.decided)
 
@@ -328,10 +335,7 @@ class Record:
         self.add_input(
             tx, row, "answer", json.dumps(dict(decision)), by=str(decision["by"]), key=f"answer/{decision['approval']}"
         )
-        row.waiting = max(0, row.waiting - 1)
-        if row.waiting == 0 and row.phase == Phase.WAITING_APPROVAL:
-            self.phase(tx, row, Phase.EXECUTING)
-        tx.session.add(row)
+        self.questions(tx, row)
 
     def _turn_ended(self, tx: Tx, row: ProcessRow, output: TurnEnded) -> None:
         row.turn = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
@@ -12,6 +13,7 @@ import anyio.abc
 from sqlmodel import col, select
 
 from aetherd.core.errors import AetherError
+from aetherd.kernel.process.housekeeping import forget_ended
 from aetherd.kernel.process.models import Limits
 from aetherd.kernel.process.states import ENDED, LIVE, State
 from aetherd.kernel.process.supervisor import Supervisor
@@ -24,6 +26,15 @@ logger = logging.getLogger(__name__)
 
 ADOPT_S = 20.0
 KILL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A process that runs."""
+
+    pid: int
+    begun_at: str | None  # its present incarnation
+    structured: bool  # it says when it uses a tool
 
 
 class Roster:
@@ -44,6 +55,7 @@ class Roster:
         async with anyio.create_task_group() as group:
             self._group = group
             await self._adopt_all()
+            await forget_ended(self._w)
             yield
             group.cancel_scope.cancel()
 
@@ -79,6 +91,13 @@ class Roster:
     def of_agent(self, agent: str) -> list[Supervisor]:
         """Return the supervisors of an agent's processes."""
         return [one for one in self._supervisors.values() if one.row.agent == agent]
+
+    def living(self, agent: str) -> list[Living]:
+        """Return an agent's processes that run."""
+        found = [(one.pid, one.incarnation) for one in self.of_agent(agent)]
+        return [
+            Living(pid, inc.started_at if inc else None, inc is not None and inc.stdio == "pipes") for pid, inc in found
+        ]
 
     def poke(self, pid: int) -> None:
         """Have a supervisor look at its row again, after the commit."""

@@ -25,7 +25,7 @@ from aetherd.kernel.process.events import ProcessPriorityChanged
 from aetherd.kernel.process.output import read_part, stream_output
 from aetherd.kernel.process.ports import Agents, Approvals, Tokens
 from aetherd.kernel.process.record import EndHook, Record
-from aetherd.kernel.process.roster import Roster
+from aetherd.kernel.process.roster import Living, Roster
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.workshop import Workshop
@@ -84,7 +84,7 @@ class ProcessService:
             agent=agent,
         )
         self.step_hooks, self.roll_back_hooks = self._w.step_hooks, self._w.roll_back_hooks
-        self.start_hooks = self._w.start_hooks
+        self.start_hooks, self.workspaces = self._w.start_hooks, self._w.workspaces
         self._wire = queries.Wire(runtimes, self._holder_of, self._wish_of, approval.pending)
         self._roster = Roster(self._w)
         self._beside = Beside(self._w)
@@ -94,7 +94,7 @@ class ProcessService:
         return {
             "owners.process": self.owner,
             "approval.decision_hooks": self.answered,
-            "approval.after_hooks": self.poke,
+            "approval.question_hooks": self.asked,
             "agent.removal_gates": self._unused,
         }
 
@@ -121,10 +121,21 @@ class ProcessService:
         It runs on its own from here: it survives a restart of aetherd. Follow it with process.wait,
         process.timeline and process.result; talk to it with process.send.
         """
+        return await self._spawn(input, call)
+
+    async def start(self, call: Call, also: spawning.Also, **wish: Any) -> m.Process:
+        """Spawn for another room, which writes something in the same transaction; keywords as in process.spawn."""
+        return await self._spawn(m.ProcessSpawn(**wish), call, also)
+
+    async def _spawn(self, input: m.ProcessSpawn, call: Call, also: spawning.Also | None = None) -> m.Process:
         spawning.check(self._w, input)
         known = None if input.agent is None else await self._agent.find(input.agent, call)
-        context = await self._context(known.id if known else None, input.goal, call)
-        row = await spawning.accept(self._w, self._agent, self._token, input, call, known=known, context=context)
+        agent = known.id if known else None
+        wanted = await spawning.wanted(self._w, input, agent, call)
+        context = await self._context(agent, input.goal, call, wanted.note if wanted else "")
+        row = await spawning.accept(
+            self._w, self._agent, self._token, input, call, known=known, wanted=wanted, context=context, also=also
+        )
         assert row.pid is not None
         if row.state == State.QUEUED:
             await self._roster.admit()  # room may have come in between
@@ -137,8 +148,8 @@ class ProcessService:
             raise supervisor.failure
         return await self._get(row.pid)
 
-    async def _context(self, agent: str | None, goal: str | None, call: Call) -> str:
-        parts: list[str] = []
+    async def _context(self, agent: str | None, goal: str | None, call: Call, note: str) -> str:
+        parts = [note]
         if goal is None:
             return ""  # nothing to remember for: a command, or an agent that waits for its first word
         for source in self.context_sources:
@@ -190,7 +201,7 @@ class ProcessService:
         """Show what a process did: thoughts, texts, tool calls and results, approvals, state changes."""
         return await self._store.read(lambda session: queries.timeline(session, input))
 
-    @operation("process.wait", effect=Effect.READ, access=ONE, positional=("pid",))
+    @operation("process.wait", effect=Effect.READ, access=ONE, positional=("pid",), long=True)
     async def wait(self, input: m.ProcessWait, call: Call) -> AsyncIterator[m.ProcessResult]:
         """Wait until a process has its result, or has ended; outcome `running` means the time was up."""
         row = await self._row(input.pid)
@@ -384,11 +395,23 @@ class ProcessService:
                 return True
         return False
 
+    def living(self, agent: str) -> list[Living]:
+        """Return an agent's processes that run."""
+        return self._roster.living(agent)
+
     def answered(self, tx: Tx, pid: int, decision: Mapping[str, Any]) -> None:
         """A person answered a runtime's question: queue the answer in the same transaction."""
         row = self._record.row(tx, pid)
         if State(row.state) not in ENDED:
             self._record.answer(tx, row, decision)
+            tx.after(lambda: self.poke(pid))
+
+    def asked(self, tx: Tx, pid: int) -> None:
+        """An agent asked a person something, or a question of its was answered or closed: show whether it waits."""
+        row = self._record.row(tx, pid)
+        if State(row.state) not in ENDED:
+            self._record.questions(tx, row)
+            tx.after(lambda: self.poke(pid))
 
     def want_in(self, tx: Tx, pid: int, mode: str) -> str:
         """Set the mode a process shall be in, inside the caller's transaction; returns the kind of hand-over.
@@ -530,10 +553,10 @@ class ProcessService:
             raise Conflict(f"process {pid} has ended ({row.state})", state=row.state, pid=pid)
         return row
 
-    async def _unused(self, agent: str) -> None:
+    def _unused(self, session: Session, agent: str) -> None:
         ended = [str(state) for state in ENDED]
         query = select(ProcessRow.pid).where(ProcessRow.agent == agent, col(ProcessRow.state).not_in(ended))
-        pid = await self._store.read(lambda session: session.exec(query).first())
+        pid = session.exec(query).first()
         if pid is not None:  # also one that is queued, or that nobody attends just now
             raise Conflict(f"it runs as process {pid}; end that first", pid=pid)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from aetherd.core.errors import Conflict, Forbidden, Invalid, Unavailable
 from aetherd.kernel.process.events import ProcessSpawned
 from aetherd.kernel.process.host import refuse_other_tiers
 from aetherd.kernel.process.models import ProcessSpawn
-from aetherd.kernel.process.ports import AgentRecord, Agents, Tokens
+from aetherd.kernel.process.ports import AgentRecord, Agents, Tokens, Wanted
 from aetherd.kernel.process.queries import GOAL
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import ProcessRow
@@ -23,7 +24,9 @@ from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.operation import Call
 from aetherd.store import Tx
 
-NOT_YET = ("workspace", "template", "budget")
+NOT_YET = ("template", "budget")
+
+Also = Callable[[Tx, int, str, str], None]  # what a room writes together with a process: (tx, pid, agent, its name)
 
 
 def check(workshop: Workshop, input: ProcessSpawn) -> None:
@@ -39,6 +42,15 @@ def check(workshop: Workshop, input: ProcessSpawn) -> None:
         raise Invalid(f"`argv` is for runtime command; {input.runtime} takes a goal", field="argv")
 
 
+async def wanted(workshop: Workshop, input: ProcessSpawn, agent: str | None, call: Call) -> Wanted | None:
+    """Return the workspace it shall run in, when one is named and the caller may; an agent of that id, or a new one."""
+    if input.workspace is None:
+        return None
+    if not workshop.workspaces:
+        raise Unavailable("this house has no workspaces; leave `workspace` out", field="workspace")
+    return await workshop.workspaces[0].wanted(input.workspace, agent, call)
+
+
 async def accept(
     workshop: Workshop,
     agents: Agents,
@@ -47,25 +59,30 @@ async def accept(
     call: Call,
     *,
     known: AgentRecord | None,
+    wanted: Wanted | None,
     context: str,
+    also: Also | None = None,
 ) -> ProcessRow:
     """Write the process; when this returns it is durable and will be started, now or after a crash."""
-    session = None
-    if known is not None and input.session == "resume":
-        session = await workshop.store.read(lambda found: last_session(found, known.id, input.runtime))
     if input.cwd is not None and call.agent is not None and workshop.host.own_uids:
         await _may_work_in(workshop, Path(input.cwd), call, known)
     key = secrets.token_hex(12)
     record = workshop.record
 
     def work(tx: Tx) -> ProcessRow:
-        agent = known or agents.create_in(
-            tx, call, name=input.name, role=input.role, stem=input.runtime.partition(":")[0]
-        )
-        row = _row(workshop, input, call, agent, key, context, session)
+        session = None
+        if known is None:
+            agent = agents.create_in(tx, call, name=input.name, role=input.role, stem=input.runtime.partition(":")[0])
+        else:  # looked at here, where nobody can remove it or go on in its conversation meanwhile
+            agent = agents.living_in(tx, known.id)
+            if input.session == "resume":
+                session = last_session(tx.session, agent.id, input.runtime)
+        row = _row(workshop, input, call, agent, key, context, session, wanted)
         tx.session.add(row)
         tx.session.flush()
         assert row.pid is not None
+        if wanted is not None:
+            workshop.workspaces[0].mount_in(tx, wanted.id, agent, call)
         tx.emit(
             ProcessSpawned(
                 pid=row.pid,
@@ -90,6 +107,8 @@ async def accept(
         if call.agent is None or not env:  # else an agent could send the owner's key where it likes
             env = {**workshop.vault.stored(workshop.adapter(row.runtime).hints.needs, env), **env}
         workshop.vault.keep(key, Secrets(env, token))
+        if also is not None:
+            also(tx, row.pid, row.agent, row.name)
         return row
 
     try:
@@ -141,6 +160,7 @@ def _row(
     key: str,
     context: str,
     session: str | None,
+    wanted: Wanted | None,
 ) -> ProcessRow:
     home = workshop.settings.home / "agents" / agent.id / "home"
     return ProcessRow(
@@ -154,7 +174,7 @@ def _row(
         goal=input.goal,
         context=context,
         argv=json.dumps(input.argv or []),
-        cwd=input.cwd or str(home / "work"),
+        cwd=input.cwd or str(home / "work" if wanted is None else wanted.path),
         limits=input.limits.model_dump_json(),
         secret=key,
         toolset=input.toolset,

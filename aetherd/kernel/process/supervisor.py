@@ -14,7 +14,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,12 +22,15 @@ import anyio.to_thread
 from aetherd.core.context import Origin, origin
 from aetherd.core.errors import AetherError, Unavailable
 from aetherd.events import Frame
+from aetherd.kernel.process.ending import Next, after, killed
 from aetherd.kernel.process.events import ProcessAdopted, ProcessBlocked, ProcessStarted
 from aetherd.kernel.process.inputs import Sender
 from aetherd.kernel.process.launch import open_door, prepare
+from aetherd.kernel.process.lines import Lines
+from aetherd.kernel.process.output import last_words
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
-from aetherd.runtime import Decoder, Delta, Ended, Launch, Output, Spawn, Verdict
+from aetherd.runtime import Decoder, Delta, Launch, Output, Spawn, Verdict
 from aetherd.shim.client import (
     Blocked,
     Exit,
@@ -38,9 +40,8 @@ from aetherd.shim.client import (
     ShimGone,
     alive,
     boot_id,
+    claim,
     open_shim,
-    read_output,
-    read_stderr,
 )
 from aetherd.shim.client import Output as Chunk
 from aetherd.store import Tx
@@ -50,12 +51,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LINE = 16 * 1024 * 1024  # bytes; a longer line is cut in two
+BIG = 256 * 1024  # bytes; lines longer than this together are decoded in a thread: a MB of JSON takes 10 ms
+UNSAVED = 1024 * 1024  # bytes decoded that may be decoded again after a crash, when nothing lasting came of them
 INTERRUPT_S = 5.0
 DRAIN_S = 5.0
 TERM_S = 3.0
-QUICK_S = 3.0  # a TUI that ends sooner than this did not open
 FAILURES = 5  # times in a row that supervising may fail before it is given up; the agent is left alone
+BIRTH_S = 5.0  # most that a shim takes from its fork to its process
 UNKNOWN_S = 2.0  # between looks at a shim that neither answers nor is dead
 
 
@@ -71,6 +73,7 @@ class Supervisor:
         self.failure: AetherError | None = None
         self.ended = anyio.Event()
         self.changed = anyio.Event()  # replaced at each change of the row: waiters look again
+        self.decoding = anyio.Lock()  # held while a thread uses the decoder
         self.sender = Sender(workshop, self)
         self._mode_changed = anyio.Event()
         self._turn_ended = anyio.Event()
@@ -100,6 +103,7 @@ class Supervisor:
                 except Exception as exc:
                     if (wait := _unavailable(exc)) is not None:  # the disk is full, say: nothing of it is lost
                         logger.warning("process %d: %s; trying again", self.pid, wait.message)
+                        self.launched.set()  # a start of the daemon waits for no disk
                     else:  # ours, not the agent's: it goes on, and is adopted again
                         failures += 1
                         logger.exception("supervising process %d failed", self.pid)
@@ -149,17 +153,24 @@ class Supervisor:
         shim = await self._open(found)
         if shim is None:
             if found.os_pid is None:  # the daemon was killed before it was started
-                await self._close_incarnation(None, None)
+                await self._close(lambda row: Next())
                 return None
             await self._lost("its supervisor is gone and it left no exit record")
             return None
-        if found.os_pid is None:
-            await self._started(found, shim.hello.os_pid, shim.hello.start_time, shim.hello.boot_id)
-        spawn, adapter = await self._w.spawn_of(self.row, found.mode, found.resumed)
-        decoder = adapter.decoder(spawn, json.loads(found.decoder) if found.decoder else None)
+        try:
+            return await self._take_up(found, shim)
+        except BaseException:
+            await shim.aclose()  # else every new try would leave one more client to the shim, which bounds them
+            raise
+
+    async def _take_up(self, inc: IncarnationRow, shim: Shim | Remains) -> tuple[Shim | Remains, Spawn, Decoder]:
+        if inc.os_pid is None:
+            await self._started(inc, shim.hello.os_pid, shim.hello.start_time, shim.hello.boot_id)
+        spawn, adapter = await self._w.spawn_of(self.row, inc.mode, inc.resumed)
+        decoder = adapter.decoder(spawn, json.loads(inc.decoder) if inc.decoder else None)
         if isinstance(shim, Shim):
             await open_door(self._w, self.row)
-            await self._w.store.write(self._adopted)
+            self.row = await self._w.store.write(self._adopted)
             await self._make_true()
         return shim, spawn, decoder
 
@@ -171,39 +182,46 @@ class Supervisor:
             identity = self._w.host.identity(f"p{self.pid}", None)
             await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
 
-    def _adopted(self, tx: Tx) -> None:
+    def _adopted(self, tx: Tx) -> ProcessRow:
         row = self._w.record.row(tx, self.pid)
         inc = self.incarnation
         assert inc is not None
         tx.emit(ProcessAdopted(pid=self.pid, agent=row.agent, incarnation=inc.number, os_pid=inc.os_pid or 0))
         if row.state == State.STARTING or row.state == State.UNKNOWN:
             self._w.record.state(tx, row, State.RUNNING, reason="adopted")
-        self.row = row
+        return row
 
     async def _open(self, inc: IncarnationRow) -> Shim | Remains | None:
         """Connect; None only on proof of death: no shim, no exit record, and the very process is not there."""
         directory = self._w.shim_dir(self.pid, inc.number)
+        born_by = self._w.clock.monotonic() + BIRTH_S
         while True:
+            why = "its supervisor does not answer"
             try:
                 return await open_shim(directory)
             except ShimGone:
                 if inc.os_pid is None or inc.start_time is None or inc.boot_id is None:
-                    return None
+                    if await anyio.to_thread.run_sync(claim, directory) or self._w.clock.monotonic() > born_by:
+                        return None  # it was never started, and is not any more
+                    await anyio.sleep(0.05)  # a zygote is at it, for the daemon that was killed
+                    continue
                 if not alive(inc.os_pid, inc.start_time, inc.boot_id):
                     return None
             except ShimError as exc:
-                logger.warning("process %d: %s", self.pid, exc)
-            await self._unknown()
+                why = str(exc)
+            await self._unknown(why)
+            self.launched.set()  # nobody waits for it any longer: it may be the shim of a newer aetherd
             await anyio.sleep(UNKNOWN_S)
 
-    async def _unknown(self, reason: str = "its supervisor does not answer") -> None:
-        def work(tx: Tx) -> None:
+    async def _unknown(self, reason: str) -> None:
+        def work(tx: Tx) -> ProcessRow:
             row = self._w.record.row(tx, self.pid)
             if row.state != State.UNKNOWN:
+                logger.warning("process %d: %s", self.pid, reason)
                 self._w.record.state(tx, row, State.UNKNOWN, reason=reason)
-            self.row = row
+            return row
 
-        await self._w.store.write(work)
+        self.row = await self._w.store.write(work)
         self.notice()
 
     async def _launch(self) -> tuple[Shim | Remains, Spawn, Decoder] | None:
@@ -213,9 +231,9 @@ class Supervisor:
         try:
             spawn, adapter = await self._w.spawn_of(self.row, mode, resume)
             launch = await anyio.to_thread.run_sync(adapter.launch, spawn)  # it reads files, also the agent's
-            inc = await self._w.store.write(lambda tx: self._begin(tx, launch, mode, resume))
+            self.row, inc = await self._w.store.write(lambda tx: self._begin(tx, launch, mode, resume))
             if inc is None:
-                await self._end(Verdict("killed", f"ended by {self.row.ended_by}"), None, None)
+                await self._close(lambda row: Next(killed(row)))
                 return None
             self.incarnation = inc
             directory = self._w.shim_dir(self.pid, inc.number)
@@ -232,12 +250,12 @@ class Supervisor:
         shim = await open_shim(directory)
         return shim, spawn, adapter.decoder(spawn)
 
-    def _begin(self, tx: Tx, launch: Launch, mode: str, resume: bool) -> IncarnationRow | None:
+    def _begin(self, tx: Tx, launch: Launch, mode: str, resume: bool) -> tuple[ProcessRow, IncarnationRow | None]:
         """Write the next incarnation; None when somebody has ended the process meanwhile."""
         record = self._w.record
-        row = self.row = record.row(tx, self.pid)
+        row = record.row(tx, self.pid)
         if row.ended_by is not None or State(row.state) in ENDED:
-            return None
+            return row, None
         row.incarnation += 1
         inc = IncarnationRow(
             pid=self.pid,
@@ -249,11 +267,10 @@ class Supervisor:
         )
         tx.session.add(inc)
         tx.session.add(row)
-        self.row = row
-        return inc
+        return row, inc
 
     async def _started(self, inc: IncarnationRow, os_pid: int, start: int, boot: str) -> None:
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> tuple[ProcessRow, IncarnationRow]:
             record = self._w.record
             row = record.row(tx, self.pid)
             stored = tx.session.get_one(IncarnationRow, (self.pid, inc.number))
@@ -280,22 +297,19 @@ class Supervisor:
                 record.phase(tx, row, Phase.IDLE, source="process")
             elif row.phase is None:
                 record.phase(tx, row, Phase.BOOTING if inc.stdio == "pipes" else Phase.EXECUTING, source="process")
-            self.row, self.incarnation = row, stored
+            return row, stored
 
-        await self._w.store.write(work)
+        self.row, self.incarnation = await self._w.store.write(work)
         self.notice()
 
     async def _launch_failed(self, exc: Exception, mode: str) -> None:
         """A TUI that cannot be opened rolls the takeover back; anything else ends the process."""
         text = str(exc)
-        await self._close_incarnation(None, None)
         if mode == "tui":
-            await self._roll_back(f"its terminal could not be opened: {text}")
+            await self._close(lambda row: Next(back=f"its terminal could not be opened: {text}"))
             return
         self.failure = exc if isinstance(exc, AetherError) else Unavailable(text, pid=self.pid)
-        self.row = await self._w.read_row(self.pid)
-        by = self.row.ended_by  # somebody may have killed it while it was launched
-        await self._end(Verdict("killed", f"ended by {by}") if by else Verdict("failed", text), None, None)
+        await self._close(lambda row: Next(killed(row) or Verdict("failed", text)))
 
     # Attending ---------------------------------------------------------------------------------------
 
@@ -314,41 +328,36 @@ class Supervisor:
                 if structured:
                     group.start_soon(self._retire, shim, inc, decoder)
                     group.start_soon(self._welcome)
-            rest = b""
+            lines = Lines(inc.offset)
             while True:
                 item = await shim.read()
                 if isinstance(item, Chunk):
-                    rest = await self._take(shim, decoder, rest, item)
+                    outputs = await self._decode(decoder, lines.take(item.offset, item.data))
+                    if await self._commit(decoder, outputs, lines.offset):
+                        await shim.ack(inc.offset)
                 elif isinstance(item, Blocked):
                     await self._blocked(item)
                 else:
                     ended: Exit = item
                     break
-            last = [*(decoder.decode(rest) if rest else ()), *decoder.rest()]  # a line without its newline, too
-            await self._commit(decoder, last, inc.offset + len(rest))
+            last = [*await self._decode(decoder, lines.rest()), *decoder.rest()]
+            await self._commit(decoder, last, lines.offset)
             group.cancel_scope.cancel()
         return ended
 
-    async def _take(self, shim: Shim | Remains, decoder: Decoder, rest: bytes, chunk: Chunk) -> bytes:
-        """Decode whole lines, commit events and offset together, then let the shim drop the bytes."""
-        inc = self.incarnation
-        assert inc is not None
-        if not rest and chunk.offset > inc.offset:  # older bytes are gone (past the cap after a crash)
-            inc.offset = chunk.offset
-        data = rest + chunk.data
-        end = data.rfind(b"\n") + 1
-        if end == 0 and len(data) < LINE:
-            return data
-        end = end or len(data)
-        outputs: list[Output] = []
-        for line in data[:end].split(b"\n"):
-            if line:
-                outputs.extend(decoder.decode(line))
-        await self._commit(decoder, outputs, inc.offset + end)
-        await shim.ack(inc.offset)
-        return data[end:]
+    async def _decode(self, decoder: Decoder, lines: list[bytes]) -> list[Output]:
+        """Return what lines say, in their order; nothing else uses the decoder meanwhile."""
 
-    async def _commit(self, decoder: Decoder, outputs: list[Output], offset: int) -> None:
+        def decode() -> list[Output]:
+            return [output for line in lines for output in decoder.decode(line)]
+
+        if sum(map(len, lines)) < BIG:
+            return decode()
+        async with self.decoding:
+            return await anyio.to_thread.run_sync(decode)
+
+    async def _commit(self, decoder: Decoder, outputs: list[Output], offset: int) -> bool:
+        """Write events, decoder and offset together; False when it is not yet worth it, so nothing may be dropped."""
         inc = self.incarnation
         assert inc is not None
         lasting = []
@@ -378,14 +387,16 @@ class Supervisor:
             )
             return row
 
-        if lasting:
-            self.row = await self._w.store.write(work)
-            if not self.row.turn:
-                self._turn_ended.set()
-                self._turn_ended = anyio.Event()
-            self.sender.wake()
-            self.notice()
+        if not lasting and offset - inc.offset < UNSAVED:
+            return False
+        self.row = await self._w.store.write(work)
+        if not self.row.turn:
+            self._turn_ended.set()
+            self._turn_ended = anyio.Event()
+        self.sender.wake()
+        self.notice()
         inc.offset = offset
+        return True
 
     async def _blocked(self, item: Blocked) -> None:
         await self._w.store.write(
@@ -460,23 +471,9 @@ class Supervisor:
         return work
 
     async def _step(self, step: str) -> None:
-        def work(tx: Tx) -> None:
-            row = self._w.record.row(tx, self.pid)
-            self._w.step(tx, row, step)
-            self.row = row
-
-        await self._w.store.write(work)
-        self.notice()
-
-    async def _roll_back(self, why: str) -> None:
-        """End a hand-over that ended by itself: the agent goes on headless."""
-
         def work(tx: Tx) -> ProcessRow:
             row = self._w.record.row(tx, self.pid)
-            row.want = "headless"
-            tx.session.add(row)
-            for hook in self._w.roll_back_hooks:
-                hook(tx, self.pid, why)
+            self._w.step(tx, row, step)
             return row
 
         self.row = await self._w.store.write(work)
@@ -504,78 +501,81 @@ class Supervisor:
         """Decide what an exit means: the next incarnation of a hand-over, or the end."""
         inc = self.incarnation
         assert inc is not None
-        mode = inc.mode
         since = datetime.fromisoformat(inc.started_at).timestamp()
         lived = self._w.clock.now().timestamp() - since
-        followed = await self._follow(spawn, since) if mode == "tui" else None
-        await self._close_incarnation(exit.code, exit.signal, followed)
-        self.row = await self._w.read_row(self.pid)
-        stderr = await anyio.to_thread.run_sync(_last_words, self._w.shim_dir(self.pid, inc.number), inc.stdio)
-        ended = Ended(exit.code, exit.signal, stderr.decode("utf-8", "replace"), self.row.ended_by is not None)
-        if self.row.ended_by is None and self._w.can_change_mode(self.row):
-            if self.row.want != mode or (mode == "headless" and self.row.step is not None):
-                return True  # the hand-over goes on, or was called off after its incarnation had ended
-            if mode == "tui":
-                why = "its terminal was closed"
-                if lived < QUICK_S and (exit.code or exit.signal):
-                    why = f"its terminal did not open: {ended.stderr.strip()[-200:] or f'exit {exit.code}'}"
-                await self._roll_back(why)
-                return True
-        verdict = decoder.judge(ended)
-        if self.row.ended_by is not None and verdict.outcome != "completed":
-            verdict = Verdict("killed", f"ended by {self.row.ended_by}")
-        await self._end(verdict, exit.code, exit.signal)
-        return False
+        followed = await self._follow(spawn, since) if inc.mode == "tui" else None
+        stderr = await anyio.to_thread.run_sync(last_words, self._w.shim_dir(self.pid, inc.number), inc.stdio)
+        said = stderr.decode("utf-8", "replace")
+
+        def judge(row: ProcessRow) -> Next:
+            return after(row, inc.mode, exit, said, lived, decoder, movable=self._w.can_change_mode(row))
+
+        return await self._close(judge, exit.code, exit.signal, followed)
 
     async def _lost(self, why: str) -> bool:
         """Proven dead without a record."""
         inc = self.incarnation
         if inc is not None and inc.boot_id not in (None, boot_id()):
             why = "the machine was restarted; run the agent again to go on in its conversation"
-        await self._close_incarnation(None, None)
-        if self.row.ended_by is not None:
-            await self._end(Verdict("killed", f"ended by {self.row.ended_by}"), None, None)
-        else:
-            await self._end(Verdict("failed", why), None, None, lost=why)
-        return False
+        return await self._close(lambda row: Next(killed(row) or Verdict("failed", why), lost=why))
 
-    async def _close_incarnation(
-        self, code: int | None, number: int | None, also: Callable[[Tx], None] | None = None
-    ) -> None:
-        """Write its end; `also` in the same transaction, so that a crash in between tells nothing twice."""
+    async def _close(
+        self,
+        judge: Callable[[ProcessRow], Next],
+        code: int | None = None,
+        number: int | None = None,
+        also: Callable[[Tx], None] | None = None,
+    ) -> bool:
+        """Write how the incarnation ended and what follows; False when that is the end of the process.
+
+        One transaction: a daemon killed between the two would take the process for one to be started again, and
+        one killed before `also` would tell it twice. What is left of the tree is killed before an end is written.
+        """
         inc = self.incarnation
-        if inc is None or inc.ended_at is not None:
-            return
-        now = self._w.record.now()
-        key = (self.pid, inc.number)
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> ProcessRow | None:
+            row = self._w.record.row(tx, self.pid)
+            if (row.ended_by, row.want, row.step) != wanted:
+                return None
             if also is not None:
                 also(tx)
-            stored = tx.session.get_one(IncarnationRow, key)
-            stored.ended_at, stored.code, stored.signal = now, code, number
-            tx.session.add(stored)
-            row = self._w.record.row(tx, self.pid)
-            row.turn, row.waiting = False, 0
-            tx.session.add(row)
-            self._w.approval.close_process(tx, self.pid, "the runtime that asked has ended")
-
-        await self._w.store.write(work)
-        self.incarnation = IncarnationRow(**{**inc.model_dump(), "ended_at": now})
-
-    async def _end(self, verdict: Verdict, code: int | None, number: int | None, lost: str | None = None) -> None:
-        """Kill what is left of the tree, then write the end."""
-        survivors = await self._w.kill_tree(self.pid)
-        if survivors:
-            verdict = replace(verdict, error=f"{verdict.error or ''} (still there: os pids {survivors})".strip())
-
-        def work(tx: Tx) -> ProcessRow:
-            row = self._w.record.row(tx, self.pid)
-            self._w.record.end(tx, row, verdict, code=code, signal=number, lost=lost)
+            if inc is not None and inc.ended_at is None:
+                self._close_incarnation(tx, row, inc.number, code, number)
+            if found.back is not None:  # a hand-over that ended by itself: the agent goes on headless
+                row.want = "headless"
+                tx.session.add(row)
+                for hook in self._w.roll_back_hooks:
+                    hook(tx, self.pid, found.back)
+            if verdict is not None:
+                lost = None if row.ended_by else found.lost
+                self._w.record.end(tx, row, verdict, code=code, signal=number, lost=lost)
             return row
 
-        self.row = await self._w.store.write(work)
-        await self._w.closed(self.row)
+        while True:
+            row = await self._w.read_row(self.pid)
+            wanted = row.ended_by, row.want, row.step
+            found = judge(row)
+            verdict = found.verdict
+            if verdict is not None and (survivors := await self._w.kill_tree(self.pid)):
+                error = f"{verdict.error or ''} (still there: os pids {survivors})".strip()
+                verdict = replace(verdict, error=error)
+            written = await self._w.store.write(work)
+            if written is not None:  # else somebody has wanted something else meanwhile
+                break
+        self.row = written
+        if inc is not None and inc.ended_at is None:
+            self.incarnation = IncarnationRow(**{**inc.model_dump(), "ended_at": self._w.record.now()})
+        self.notice()
+        if verdict is not None:
+            await self._w.closed(self.row)
+        return verdict is None
+
+    def _close_incarnation(self, tx: Tx, row: ProcessRow, of: int, code: int | None, number: int | None) -> None:
+        stored = tx.session.get_one(IncarnationRow, (self.pid, of))
+        stored.ended_at, stored.code, stored.signal = self._w.record.now(), code, number
+        row.turn, row.waiting = False, 0
+        tx.session.add_all((stored, row))
+        self._w.approval.close_process(tx, self.pid, "the runtime that asked has ended")
 
 
 def _unavailable(exc: BaseException) -> Unavailable | None:
@@ -584,14 +584,3 @@ def _unavailable(exc: BaseException) -> Unavailable | None:
         found = [_unavailable(one) for one in exc.exceptions]
         return found[0] if all(found) else None
     return exc if isinstance(exc, Unavailable) else None
-
-
-def _last_words(directory: Path, stdio: str) -> bytes:
-    """Return the last 4 KB of standard error, or of a terminal's screen."""
-    if stdio == "pipes":
-        return read_stderr(directory, 4096)
-    try:
-        _, _, _, end = read_output(directory, 0, 1)
-        return read_output(directory, max(0, end - 4096), 4096)[1]
-    except OSError:
-        return b""

@@ -42,7 +42,7 @@ class ProcessRow(SQLModel, table=True):
     want: str = "headless"  # the mode it shall be in; differs from the incarnation's during a hand-over
     step: str | None = None  # where a hand-over is
     turn: bool = False  # the model is at work
-    waiting: int = 0  # runtime permission prompts that are open
+    waiting: int = 0  # questions to a person that are open and that hold it up
 
     uid: int | None = None
     tier: str = "host"

@@ -39,10 +39,15 @@ class Vault:
             json.dump({"env": secrets.env, "token": secrets.token}, file)
         temporary.replace(self._place / f"{key}.json")
 
+    def keys(self) -> set[str]:
+        """Return the key of every file, also of one that was never finished."""
+        return {place.name.strip(".").partition(".")[0] for place in self._place.glob("*")}
+
     def take(self, key: str) -> Secrets:
         """Read the file; raises FileNotFoundError."""
         return Secrets(**json.loads((self._place / f"{key}.json").read_text()))
 
     def drop(self, key: str) -> None:
         """Forget it."""
-        (self._place / f"{key}.json").unlink(missing_ok=True)
+        for name in (f"{key}.json", f".{key}.new"):
+            (self._place / name).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -16,7 +16,7 @@ from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
 from aetherd.kernel.process.host import Host
-from aetherd.kernel.process.ports import Agents, Approvals
+from aetherd.kernel.process.ports import Agents, Approvals, Mount, Workspaces
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import LIVE, State
 from aetherd.kernel.process.tables import ProcessRow
@@ -57,6 +57,7 @@ class Workshop:
         self.step_hooks: list[StepHook] = []
         self.roll_back_hooks: list[RollBack] = []
         self.start_hooks: list[StartHook] = []
+        self.workspaces: list[Workspaces] = []
         self.on_closed: Callable[[ProcessRow], Awaitable[None]] | None = None
         self.relay = relay
 
@@ -108,6 +109,10 @@ class Workshop:
             cols=row.cols,
         )
         return spawn, adapter
+
+    async def mounts(self, agent: str) -> Sequence[Mount]:
+        """Return the shared directories an agent that is now started gets."""
+        return [mount for room in self.workspaces for mount in await room.mounts_of(agent)]
 
     def full(self, tx: Tx) -> bool:
         """Tell, as it is written, whether as many processes run as may."""

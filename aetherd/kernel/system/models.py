@@ -55,7 +55,9 @@ class Check(Model):
     """One thing looked at."""
 
     name: str
-    state: Literal["ok", "warning", "missing"]
+    state: Literal["ok", "warning", "missing", "failed"] = Field(
+        description="missing: something aetherd can do without is not here; failed: mend it, aetherd needs it"
+    )
     detail: str
     fix: str | None = Field(default=None, description="how to mend it")
 

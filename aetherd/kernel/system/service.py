@@ -136,22 +136,23 @@ class SystemService:
         free = shutil.disk_usage(home).free
         health = self._lifecycle.health()
         separate = health["process"]
+        trouble = self._store.trouble
         return [
             Check(
                 name="platform",
-                state="ok" if sys.platform == "linux" else "missing",
+                state="ok" if sys.platform == "linux" else "failed",
                 detail=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
                 fix=None if sys.platform == "linux" else "aetherd runs on Linux (WSL2 included)",
             ),
             Check(
                 name="database",
-                state="ok" if self._store.healthy else "warning",
+                state="failed" if trouble else "ok",
                 detail=f"SQLite {sqlite3.sqlite_version}, {self._store.path}",
-                fix=None if self._store.healthy else "another program holds its write lock; end it",
+                fix=trouble or None,
             ),
             Check(
                 name="agent separation",
-                state="ok" if separate["ok"] else "warning",
+                state="ok" if separate["ok"] else "failed",  # an agent could read the owner's token
                 detail=separate["detail"] or "each agent runs under a uid of its own",
                 fix=None if separate["ok"] else "run aetherd as root, or wait for the sandbox tiers",
             ),
@@ -211,5 +212,5 @@ def _tiers(separate: Mapping[str, Any]) -> list[Check]:
     return [
         Check(name="docker", state="missing", detail="not built yet"),
         Check(name="bwrap", state="missing", detail="not built yet"),
-        Check(name="host", state="ok" if separate["ok"] else "warning", detail=host),
+        Check(name="host", state="ok" if separate["ok"] else "failed", detail=host),
     ]

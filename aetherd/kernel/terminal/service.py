@@ -206,6 +206,8 @@ class TerminalService:
         target = await self._targets.find(input.terminal)
         hello = await self._hello(target)
         rows, cols = (24, 80) if hello is None else (hello.rows, hello.cols)
+        if (alive := self._living.all.get(target.key)) is not None:
+            rows, cols = alive.size  # its shim may not have got to the last resize yet
         try:
             shown = await anyio.to_thread.run_sync(
                 render, target.directory, self._replay, rows, cols, limiter=self._limiter
@@ -323,11 +325,11 @@ class TerminalService:
 
     # Below the operations ---------------------------------------------------------------------------
 
-    async def _unused(self, agent: str) -> None:
+    def _unused(self, session: Session, agent: str) -> None:
         """Raise Conflict while a terminal of this agent is open."""
-        for alive in self._living.all.values():
-            if alive.row.agent == agent:
-                raise Conflict(f"terminal {alive.row.id} is open in the agent's home; close it first", agent=agent)
+        query = select(TerminalRow.id).where(TerminalRow.agent == agent, col(TerminalRow.ended_at).is_(None))
+        if (key := session.exec(query).first()) is not None:
+            raise Conflict(f"terminal {key} is open in the agent's home; close it first", agent=agent)
 
     async def _must_type(self, target: Target, call: Call) -> None:
         reason = await self._targets.why_not(target, call)

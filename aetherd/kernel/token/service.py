@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +16,25 @@ from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from aetherd.core.ids import new_id
+from aetherd.kernel.token.asking import is_local, redirect_host
 from aetherd.kernel.token.events import TokenCreated, TokenRevoked
-from aetherd.kernel.token.models import Token, TokenCreate, TokenList, TokenMade, TokenRef, Tokens
+from aetherd.kernel.token.grants import GrantsOfClients
+from aetherd.kernel.token.models import (
+    Consent,
+    ConsentDecided,
+    ConsentDecision,
+    ConsentRequest,
+    Token,
+    TokenCreate,
+    TokenList,
+    TokenMade,
+    TokenRef,
+    Tokens,
+)
+from aetherd.kernel.token.rows import digest_of, new_row, wire
 from aetherd.kernel.token.tables import TokenRow
+from aetherd.operations.grants import resources
+from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Face, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
@@ -27,18 +42,19 @@ LOGIN_S = 600
 SESSION_S = 30 * 86_400
 AGENT_SCOPES = (
     "system:read agent:read process:read process:write control:read control:write fs:read fs:write terminal:read "
-    "terminal:write memory:read memory:write message:read message:write approval:read approval:write tool:read "
-    "tool:write"
+    "terminal:write memory:read memory:write message:read message:write approval:read approval:write task:read "
+    "task:write plan:read plan:write workspace:read workspace:write tool:read tool:write"
 )
 
 
 class TokenService:
     """Makes, lists, checks and revokes credentials."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
-        self._store, self._settings, self._clock = store, settings, clock
+    def __init__(self, store: Store, settings: Settings, clock: Clock, lifecycle: Lifecycle) -> None:
+        self._store, self._settings, self._clock, self._lifecycle = store, settings, clock, lifecycle
         self._known: dict[str, TokenRow] = {}  # digest -> row, so that a check costs no read
-        self._ended: set[str] = set()  # digests revoked since start: wins over a row read before the commit
+        self._endings = 0  # tokens ended since start: a row that was read while one ended may be old
+        self.grants = GrantsOfClients(store, clock, lifecycle, self._end)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,7 +64,7 @@ class TokenService:
         if not secret:
             secret = "aeo_" + secrets.token_urlsafe(32)
             write_secret(path, secret + "\n")
-        await self._store.write(lambda tx: self._ensure_owner(tx, _digest(secret)))
+        await self._store.write(lambda tx: self._ensure_owner(tx, digest_of(secret)))
         yield
 
     def offers(self) -> Mapping[str, Any]:
@@ -69,21 +85,21 @@ class TokenService:
         for scope in input.scopes:
             if scope != "*" and scope.count(":") != 1:
                 raise Invalid(f"scope {scope!r} is not `room:verb`, `*:verb` or `*`", scope=scope)
-            if not call.has(scope) and not (scope.startswith("*:") and "*" in call.scopes):
-                raise Forbidden(f"you do not have the scope {scope} yourself", scope=scope)
+        _may_give(input.scopes, call)
         expires = None
         if input.expires_in_s is not None:
             expires = stamp(self._clock.now() + timedelta(seconds=input.expires_in_s))
         secret = "aet_" + secrets.token_urlsafe(32)
         row = self._new("api", input.name, secret, " ".join(sorted(set(input.scopes))), call.user, call.org)
         row.toolset, row.expires_at, row.created_by = input.toolset, expires, call.actor
+        row.audience, row.confirm = input.audience, input.confirm
 
         def work(tx: Tx) -> None:
             tx.session.add(row)
             tx.emit(TokenCreated(token=row.id, name=row.name, scopes=input.scopes))
 
         await self._store.write(work)
-        return TokenMade(**_wire(row).model_dump(), secret=secret)
+        return TokenMade(**wire(row).model_dump(), secret=secret)
 
     @operation("token.list", effect=Effect.READ, access=Rule.PEOPLE)
     async def list_tokens(self, input: TokenList, call: Call) -> Tokens:
@@ -105,7 +121,7 @@ class TokenService:
         rows = await self._store.read(query)
         more = len(rows) > input.limit
         rows = rows[: input.limit]
-        return Tokens(tokens=[_wire(row) for row in rows], cursor=rows[-1].id if more else None)
+        return Tokens(tokens=[wire(row) for row in rows], cursor=rows[-1].id if more else None)
 
     @operation(
         "token.revoke", effect=Effect.DESTROY, access=Subject("token", "id"), positional=("id",), scope="token:write"
@@ -115,29 +131,34 @@ class TokenService:
         row = await self._row(input.id)
         if row.kind == "owner":
             raise Forbidden("the owner token cannot be revoked; delete secrets/owner.token and restart to replace it")
-        return _wire(await self._store.write(lambda tx: self._revoke(tx, row.id)))
+        return wire(await self._store.write(lambda tx: self._revoke(tx, row.id)))
 
     async def authenticate(self, token: str, face: Face, *, door: int | None = None) -> Call:
         """Return who comes with this secret; raises `Unauthenticated`."""
-        digest = _digest(token)
-        row = self._known.get(digest)
-        if row is None and digest not in self._ended:
+        digest = digest_of(token)
+        row, endings = self._known.get(digest), self._endings
+        if row is None:
             row = await self._store.read(
                 lambda session: session.exec(select(TokenRow).where(TokenRow.digest == digest)).first()
             )
-        if row is None or row.kind == "login" or digest in self._ended:
+        if row is None or row.kind in ("login", "refresh"):
             raise Unauthenticated("no such token; `aetherctl token create` makes one")
         if row.revoked_at is not None or (row.expires_at and row.expires_at <= stamp(self._clock.now())):
             self._known.pop(digest, None)
             raise Unauthenticated("this token has ended; `aetherctl token create` makes a new one")
+        if not self._fits(row.audience, face):
+            raise Unauthenticated(
+                f"this token was made for {row.audience} alone; `aetherctl token create` makes others"
+            )
         if door is not None and row.kind == "process" and row.pid != door:
             raise Unauthenticated("this token belongs to another process")
         if len(self._known) > 10_000:
             self._known.clear()
-        self._known[digest] = row
+        if endings == self._endings:
+            self._known[digest] = row
         actor = f"agent:{row.agent}" if row.agent else f"user:{row.user}"
-        if row.kind == "api":
-            actor += f"/{row.id}"
+        if row.kind in ("api", "access"):
+            actor += f"/{row.client or row.id}"
         return Call(
             id=new_id("call"),
             actor=actor,
@@ -150,13 +171,52 @@ class TokenService:
             chain=(row.agent,) if row.agent else (),
             toolset=row.toolset,
             token=row.id,
+            client=row.client,
+            confirm=row.confirm,
         )
+
+    def _fits(self, audience: str, face: Face) -> bool:
+        """Tell whether a token is taken here; one that names an address only by MCP, and only at ours."""
+        if audience in ("house", "api"):
+            return audience == "house" or face != "mcp"
+        return face == "mcp" and (audience == "mcp" or audience in resources(self._lifecycle.address))
+
+    # For OAuth clients ------------------------------------------------------------------------------
+
+    @operation("token.consent", effect=Effect.READ, access=Rule.PEOPLE)
+    async def consent(self, input: ConsentRequest, call: Call) -> Consent:
+        """Show what an OAuth client asks for before a person allows or denies it."""
+        asked = await self.grants.asked(input.request)
+        return Consent(
+            client=asked.client.id,
+            name=asked.client.name,
+            redirect_host=redirect_host(asked.redirect),
+            local=is_local(asked.redirect),
+            scopes=list(asked.scopes),
+            toolset="operator",
+            audience=asked.resource,
+        )
+
+    @operation("token.decide", access=Rule.PEOPLE)
+    async def decide(self, input: ConsentDecision, call: Call) -> ConsentDecided:
+        """Allow an OAuth client what it asks for, or less, or deny it.
+
+        The browser then goes to the address in the answer, which tells the client.
+        """
+        asked = await self.grants.asked(input.request)
+        if input.decision == "deny":
+            return ConsentDecided(redirect=asked.back(error="access_denied", error_description="the person said no"))
+        scopes = list(asked.scopes) if input.scopes is None else input.scopes
+        if more := sorted(set(scopes) - set(asked.scopes)):
+            raise Invalid(f"the client did not ask for {more[0]}", scope=more[0])
+        _may_give(scopes, call)
+        return ConsentDecided(redirect=asked.back(code=await self.grants.allow(asked, scopes, input.toolset, call)))
 
     # For people's browsers --------------------------------------------------------------------------
 
     async def open_link(self, call: Call) -> str:
         """Return a login code: single use, 10 minutes."""
-        if call.agent is not None or "*" not in call.scopes:
+        if call.agent is not None or call.confirm or "*" not in call.scopes:
             raise Forbidden("only the owner opens the console", scope="*")
         code = secrets.token_urlsafe(24)
         row = self._new("login", "login link", code, "*", call.user, call.org)
@@ -166,7 +226,7 @@ class TokenService:
 
     async def redeem(self, code: str) -> str:
         """Turn a login code into a session, once."""
-        digest, now = _digest(code), self._clock.now()
+        digest, now = digest_of(code), self._clock.now()
         secret = "aes_" + secrets.token_urlsafe(32)
 
         def work(tx: Tx) -> None:
@@ -175,7 +235,7 @@ class TokenService:
                 raise Unauthenticated("this link was used already or is too old; `aetherctl console` prints a new one")
             row.revoked_at = stamp(now)
             session = self._new("session", "browser", secret, "*", row.user, row.org)
-            session.expires_at = stamp(now + timedelta(seconds=SESSION_S))
+            session.expires_at, session.audience = stamp(now + timedelta(seconds=SESSION_S)), "api"
             tx.session.add(row)
             tx.session.add(session)
 
@@ -185,7 +245,7 @@ class TokenService:
     async def end(self, token: str) -> None:
         """End a browser's session; unknown ones are ended already."""
         row = await self._store.read(
-            lambda session: session.exec(select(TokenRow).where(TokenRow.digest == _digest(token))).first()
+            lambda session: session.exec(select(TokenRow).where(TokenRow.digest == digest_of(token))).first()
         )
         if row is not None and row.kind == "session":
             await self._store.write(lambda tx: self._revoke(tx, row.id))
@@ -208,7 +268,9 @@ class TokenService:
 
     def _revoke(self, tx: Tx, key: str) -> TokenRow:
         row = tx.session.get_one(TokenRow, key)
-        if row.revoked_at is None:
+        if row.family is not None:
+            self.grants.end_family(tx, row.family)
+        elif row.revoked_at is None:
             self._end(tx, row)
             tx.emit(TokenRevoked(token=row.id, name=row.name))
         return row
@@ -216,8 +278,11 @@ class TokenService:
     def _end(self, tx: Tx, row: TokenRow) -> None:
         row.revoked_at = stamp(self._clock.now())
         tx.session.add(row)
-        self._ended.add(row.digest)
-        self._known.pop(row.digest, None)
+        tx.after(lambda: self._forget(row.digest))
+
+    def _forget(self, digest: str) -> None:
+        self._endings += 1
+        self._known.pop(digest, None)
 
     def _ensure_owner(self, tx: Tx, digest: str) -> None:
         rows = tx.session.exec(select(TokenRow).where(TokenRow.kind == "owner")).all()
@@ -233,18 +298,7 @@ class TokenService:
             tx.session.add(row)
 
     def _new(self, kind: str, name: str, secret: str, scopes: str, user: str, org: str) -> TokenRow:
-        return TokenRow(
-            id=new_id("token"),
-            kind=kind,
-            name=name,
-            digest=_digest(secret),
-            scopes=scopes,
-            toolset="all",
-            user=user,
-            org=org,
-            created_at=stamp(self._clock.now()),
-            created_by=f"user:{user}",
-        )
+        return new_row(kind, name, secret, scopes, user, org, stamp(self._clock.now()))
 
     async def _row(self, key: str) -> TokenRow:
         row = await self._store.read(lambda session: session.get(TokenRow, key))
@@ -265,21 +319,12 @@ def write_secret(path: Path, content: str) -> None:
     temporary.replace(path)
 
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _wire(row: TokenRow) -> Token:
-    return Token(
-        id=row.id,
-        name=row.name,
-        kind=row.kind,
-        scopes=row.scopes.split(),
-        toolset=row.toolset,
-        agent=row.agent,
-        pid=row.pid,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        created_by=row.created_by,
-    )
+def _may_give(scopes: Sequence[str], call: Call) -> None:
+    """Refuse to hand on what the caller does not have, and any hand-on by a client that was itself let in."""
+    if call.client is not None:
+        raise Forbidden("a client that a person let in by OAuth makes no credentials; the person does")
+    if call.confirm:
+        raise Forbidden("a token that has to ask makes no credentials; use another")
+    for scope in scopes:
+        if not call.has(scope) and not (scope.startswith("*:") and "*" in call.scopes):
+            raise Forbidden(f"you do not have the scope {scope} yourself", scope=scope)

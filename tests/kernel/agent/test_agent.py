@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.from_thread
 import pytest
 
 from aetherd.core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -168,6 +170,45 @@ async def test_an_agent_that_runs_is_neither_removed_nor_put_away(lab: Lab) -> N
             await lab(name, agent=process.agent)
     await lab("process.kill", pid=process.pid)
     assert (await lab("agent.remove", agent=process.agent, home="delete")).done
+
+
+async def test_an_agent_that_is_removed_while_it_is_spawned_is_not_run(lab: Lab) -> None:
+    made = await make(lab)
+
+    async def meanwhile(agent: str, user: str, org: str, goal: str | None) -> str:
+        if agent == made.id:
+            await lab("agent.remove", agent=made.id)
+        return ""
+
+    lab.kernel.rooms["process"].context_sources.append(meanwhile)
+    with pytest.raises(NotFound, match=f"agent '{made.name}' was removed"):
+        await lab.spawn(agent=made.id, goal="say hello")
+    assert (await lab("process.list", agent=made.id)).processes == []
+
+
+async def test_an_agent_that_is_spawned_while_it_is_removed_stays(lab: Lab) -> None:
+    made, spawned = await make(lab), []
+
+    def meanwhile(session: object, agent: str) -> None:
+        if agent == made.id and not spawned:
+            spawned.append(anyio.from_thread.run(lambda: lab.sh("exec sleep 1000", agent=made.id)))
+
+    lab.kernel.rooms["agent"].removal_gates.append(meanwhile)
+    with pytest.raises(Conflict, match="runs as process"):
+        await lab("agent.remove", agent=made.id, home="delete")
+    assert (await lab("process.get", pid=spawned[0].pid)).state == "running"
+    assert Path(made.home).is_dir()
+
+
+async def test_an_agent_of_another_user_is_not_told_of(lab: Lab) -> None:
+    made, stranger = await make(lab), lab.running.call(actor="user:stranger", user="stranger")
+    theirs = await make(lab, stranger, name=made.name)
+    for ref in (made.id, "nobody"):
+        with pytest.raises(NotFound) as refused:
+            await lab("agent.get", stranger, agent=ref)
+        assert refused.value.message == f"no agent {ref!r}; there are: {theirs.name}"
+    assert (await lab("agent.get", stranger, agent=made.name)).id == theirs.id
+    assert (await lab("agent.get", agent=made.name)).id == made.id
 
 
 async def test_pages_are_newest_first_and_complete(lab: Lab) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from aetherd.core.errors import Conflict, Forbidden, Invalid, NotFound, PendingApproval
+from aetherd.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, PendingApproval
+from aetherd.events.log import EventRow
 from aetherd.kernel.approval.tables import ApprovalRow
 from aetherd.store import Tx
 from fakes import Estate, Lab
@@ -262,6 +263,44 @@ async def test_the_list_is_filtered_and_paged_newest_first(lab: Lab) -> None:
     assert last.cursor is None
 
 
+async def test_whoever_waits_for_an_answer_learns_at_once_that_the_end_of_the_process_closed_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aetherd.kernel.approval.service.BEAT_S", 1000)
+    made, question = await asking(lab)
+    async with anyio.create_task_group() as group:
+
+        async def wait() -> None:
+            assert (await lab("approval.wait", id=question.id, timeout_s=1000)).state == "closed"
+
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        await lab("process.kill", pid=made.pid)
+
+
+async def test_an_agent_has_at_most_a_hundred_questions_open(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aetherd.kernel.approval.service.OPEN", 2)
+    call, child = await family(lab)
+    first = await lab("approval.request", call, title="one")
+    await pending_kill(lab, call, child.pid)
+    for name, raw in (("approval.request", {"title": "three"}), ("process.kill", {"pid": child.pid})):
+        with pytest.raises(Exhausted, match=r"2 of your questions wait for a person; wait .*approval\.wait"):
+            await lab(name, call, **raw)
+    assert len((await lab("approval.list", call)).approvals) == 2
+    await lab("approval.decide", id=first.id, decision="deny")
+    assert (await lab("approval.request", call, title="three")).state == "pending"
+
+
+async def test_a_question_of_another_user_expires_as_theirs(lab: Lab) -> None:
+    stranger = lab.running.call(actor="user:stranger", user="stranger")
+    for call, user in ((stranger, "stranger"), (None, "owner")):
+        question = await lab("approval.request", call, title="may I?")
+        lab.clock.advance(lab.running.house.settings.approval_ttl_s + 1)
+        told = await lab.event("approval.decided", approval=question.id, state="expired")
+        row = await lab.kernel.store.read(lambda session, key=told["id"]: session.get_one(EventRow, key))  # type: ignore[misc]
+        assert (told["actor"], row.user) == ("system", user)
+
+
 # Operations that cannot be undone --------------------------------------------------------------------
 
 
@@ -283,6 +322,17 @@ async def test_an_allowed_call_runs_once_as_the_one_who_asked(lab: Lab) -> None:
     assert found.result["state"] == "exited"
     assert (await lab("process.get", pid=child.pid)).ended_by == f"agent:{call.agent}"
     assert len(lab.of(child.pid, "process.exited")) == 1
+
+
+@pytest.mark.parametrize("decision", ["allow_once", "deny"])
+async def test_an_agent_whose_call_needs_leave_is_seen_to_wait_for_the_person(lab: Lab, decision: str) -> None:
+    call, child = await family(lab)
+    key = await pending_kill(lab, call, child.pid)
+    found = await lab("process.get", pid=call.pid)
+    assert (found.phase, found.approvals) == ("waiting_approval", 1)
+    await lab("approval.decide", id=key, decision=decision)
+    found = await lab("process.get", pid=call.pid)
+    assert (found.phase, found.approvals) == ("executing", 0)
 
 
 async def test_a_refused_call_is_not_run(lab: Lab) -> None:
@@ -309,6 +359,7 @@ async def test_leave_in_advance_lets_an_agent_kill_at_once(lab: Lab) -> None:
     key = await pending_kill(lab, call, child.pid)
     await lab("approval.decide", id=key, decision="allow_pattern", pattern="process.kill")
     assert (await lab("process.kill", call, pid=other.pid)).state == "exited"
+    assert [one["to"] for one in lab.of(call.pid, "process.phase_changed")][-1] == "executing"
     newest = (await lab("approval.list", pid=call.pid, limit=1)).approvals[0]
     assert (newest.state, newest.rule, newest.input) == ("allowed", "process.kill", {"pid": other.pid})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import sqlite3
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from aetherd.core.errors import Conflict, Forbidden, Invalid
 from aetherd.kernel.control.tables import LeaseRow
 from aetherd.runtime import Text, Told
-from fakes import Estate, Lab
+from aetherd.store import Tx
+from fakes import PATIENCE_S, Estate, Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +84,7 @@ async def test_the_agent_is_told_the_note_once_and_nothing_without_one(lab: Lab)
     assert text.startswith("A person took over your session")
     assert text.endswith("Their note: I renamed the file")
     assert lab.said(plain) == ["say go on"]
+    assert {one["by"] for one in lab.of(noted.pid, "agent.told")} == {"aetherd"}  # they are not the person's words
 
 
 async def test_a_turn_is_interrupted_first_and_the_agent_is_told_to_go_on(lab: Lab) -> None:
@@ -220,6 +224,17 @@ async def test_agents_neither_take_nor_hand_back_but_may_look(lab: Lab) -> None:
         await lab("control.status", lab.agent_of(stranger), pid=made.pid)
 
 
+async def test_only_the_holder_hands_back(lab: Lab) -> None:
+    made = await held(lab)
+    for actor in ("user:second", "user:owner/token_7"):
+        with pytest.raises(Conflict, match=r"user:owner has control of process \d+ and alone hands") as refused:
+            await lab("control.release", lab.running.call(actor=actor), pid=made.pid, note="mine")
+        assert refused.value.data == {"holder": "user:owner", "pid": made.pid}
+    assert (await lab("control.status", pid=made.pid)).holder == "user:owner"
+    assert lab.of(made.pid, "control.released") == []
+    await back(lab, made)
+
+
 async def test_a_paused_process_is_resumed_before_it_is_taken_over(lab: Lab) -> None:
     made = await agent(lab)
     await lab("process.pause", pid=made.pid)
@@ -239,6 +254,25 @@ async def test_the_end_of_the_process_frees_it(lab: Lab) -> None:
         assert [one["reason"] for one in lab.of(made.pid, "control.released")] == ["the process has ended"]
 
 
+async def test_a_lease_lasts_until_the_end_that_frees_it_is_really_written(lab: Lab) -> None:
+    made = await lab.sh("exec sleep 1000")
+    await lab("control.acquire", pid=made.pid)
+    loop, full, room = asyncio.get_running_loop(), anyio.Event(), lab.kernel.rooms["process"]
+
+    def no_space(tx: Tx, pid: int, reason: str) -> None:
+        if pid == made.pid and not full.is_set():
+            loop.call_soon_threadsafe(full.set)
+            raise sqlite3.OperationalError("disk I/O error")
+
+    room.end_hooks.append(no_space)
+    await lab("process.signal", pid=made.pid, signal="KILL")
+    with anyio.fail_after(PATIENCE_S):
+        await full.wait()
+    assert (await lab("control.status", pid=made.pid)).held
+    assert (await lab.ended(made.pid)).controller is None
+    room.end_hooks.remove(no_space)
+
+
 def test_the_gate_says_who_has_it_or_that_it_is_on_its_way_back(lab: Lab) -> None:
     room = lab.kernel.rooms["control"]
     owner, second = lab.running.call(), lab.running.call(actor="user:second")
@@ -250,7 +284,7 @@ def test_the_gate_says_who_has_it_or_that_it_is_on_its_way_back(lab: Lab) -> Non
         (None, "returning", owner, "being handed back"),
         (None, "free", owner, None),
     ):
-        room._keep(LeaseRow(pid=999_999, agent="a", user="owner", org="home", holder=holder, step=step))
+        room._leases[999_999] = LeaseRow(pid=999_999, agent="a", user="owner", org="home", holder=holder, step=step)
         said = room.gate(999_999, call)
         assert said is None if words is None else words in said
     del room._leases[999_999]

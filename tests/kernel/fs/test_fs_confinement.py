@@ -17,6 +17,7 @@ from anyio import fail_after
 
 from aetherd.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound
 from aetherd.kernel.fs.beneath import inside
+from aetherd.kernel.fs.ports import Place
 from aetherd.kernel.fs.staged import Staged
 
 pytestmark = pytest.mark.anyio
@@ -229,7 +230,7 @@ async def test_a_hard_link_to_what_the_agent_cannot_open_is_not_opened_for_it(fi
     assert (await files("search", content="SECRET")).matches == []
     assert secret.read_text() == "SECRET"
     # The thread that acted as the agent is the daemon's again.
-    with inside(files.agents.homes["ann"]):
+    with inside(Place.home(files.agents.homes["ann"])):
         pass
     assert secret.read_text() == "SECRET"
 
@@ -241,7 +242,7 @@ async def test_a_write_killed_at_any_moment_leaves_the_old_or_the_new_file(files
         child = os.fork()
         if child == 0:
             try:
-                with inside(home) as root, root.parent("f") as (directory, name):
+                with inside(Place.home(home)) as root, root.parent("f") as (directory, name):
                     while True:
                         staged = Staged(directory)
                         staged.write(b"new" * 100_000)

@@ -14,6 +14,7 @@ from anyio import fail_after
 from aetherd.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, Unavailable
 from aetherd.kernel.fs import beneath, quota, search
 from aetherd.kernel.fs.beneath import inside
+from aetherd.kernel.fs.ports import Place
 from aetherd.kernel.fs.staged import PART
 
 pytestmark = pytest.mark.anyio
@@ -308,7 +309,7 @@ async def test_agents_reach_only_themselves_and_people_name_one(files: Any) -> N
 
 async def test_a_directory_of_any_depth_and_mode_is_removed(files: Any) -> None:
     await files("mkdir", path="deep")
-    with inside(files.agents.homes["ann"]) as root:
+    with inside(Place.home(files.agents.homes["ann"])) as root:
         here = os.open("deep", os.O_RDONLY, dir_fd=root.descriptor)
         for _ in range(3000):
             os.mkdir("d", dir_fd=here)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from aetherd.core.errors import Conflict, Invalid, NotFound
+from aetherd.core.errors import Conflict, Invalid, NotFound, Unavailable
 from aetherd.kernel.process.housekeeping import sweep_once
 from fakes import PATIENCE_S, Estate, Lab
 
@@ -155,13 +155,15 @@ async def test_stop_and_cont_are_pause_and_resume(lab: Lab) -> None:
 
 
 async def test_a_signal_reaches_every_process_of_the_tree(lab: Lab) -> None:
-    child = "(trap 'printf two.' USR1; printf ready; sleep 1000 & wait; exec sleep 1000)"
-    made = await lab.sh(f"trap 'printf one.' USR1; {child} & wait; exec sleep 1000")
+    idle = "while :; do sleep 0.05; done"  # what it kills must not let a shell end before its own signal comes
+    child = f"(trap 'printf two.' USR1; printf ready; {idle})"
+    made = await lab.sh(f"trap 'printf one.' USR1; {child} & {idle}")
     await lab.printed(made.pid, "ready")
     assert (await lab("process.signal", pid=made.pid, signal="USR1")).processes >= 2
     for word in ("one.", "two."):
         await lab.printed(made.pid, word)
     assert (await lab("process.get", pid=made.pid)).ended_by is None
+    await lab("process.kill", pid=made.pid)
 
 
 async def test_a_term_is_an_end_that_was_asked_for(lab: Lab) -> None:
@@ -305,3 +307,38 @@ async def test_only_output_of_runs_that_ended_long_ago_is_removed(estate: Estate
             await lab("process.output", pid=old.pid)
         assert (await lab("process.timeline", pid=old.pid)).events[-1]["type"] == "process.exited"
         assert (await lab("process.result", pid=old.pid)).outcome == "completed"
+
+
+async def test_what_a_daemon_killed_at_the_end_of_a_process_left_is_removed_by_the_next(estate: Estate) -> None:
+    async with estate.open() as lab:
+        ended, alive = await lab.sh("exec sleep 1000"), await lab.sh("exec sleep 1000")
+        vault, doors = lab.home / "secrets" / "process", lab.home / "run" / "p"
+        kept = set(vault.iterdir())
+        await lab("process.kill", pid=ended.pid)
+        (left,) = kept - set(vault.iterdir())
+    left.write_text("{}")  # as if it had been killed between the record of the end and what follows it
+    (vault / f".{left.stem}.new").touch()
+    (doors / str(ended.pid)).mkdir()
+    (doors / str(ended.pid) / "s").touch()
+    async with estate.open() as lab:
+        assert set(vault.iterdir()) == kept - {left}
+        assert [place.name for place in doors.iterdir()] == [str(alive.pid)]
+        assert (await lab("process.get", pid=alive.pid)).state == "running"
+
+
+async def test_an_end_that_could_not_be_written_at_first_starts_nothing_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, failed = lab.kernel.rooms["process"]._w.record, []
+    end = record.end
+
+    def full(*args: Any, **more: Any) -> None:
+        if not failed:
+            failed.append(True)
+            raise Unavailable("the disk is full")
+        end(*args, **more)
+
+    monkeypatch.setattr(record, "end", full)
+    made = await lab.sh("exit 3")
+    found = await lab.ended(made.pid)
+    assert (found.exit_code, found.incarnation, failed) == (3, 1, [True])

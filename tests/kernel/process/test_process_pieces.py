@@ -1,4 +1,4 @@
-"""The parts of the process room that need no process: states, windows, limits, files, secrets."""
+"""The parts of the process room that need no process: states, lines, windows, limits, files, secrets."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from aetherd.core.errors import Conflict
 from aetherd.kernel.process.events import ProcessStateChanged
 from aetherd.kernel.process.host import Host
 from aetherd.kernel.process.launch import rlimits, write_beneath
+from aetherd.kernel.process.lines import LINE, Lines
 from aetherd.kernel.process.models import Limits, ProcessSpawn
 from aetherd.kernel.process.queries import changed_files
 from aetherd.kernel.process.record import Record
@@ -76,6 +77,29 @@ def test_an_illegal_step_is_a_conflict_and_changes_nothing_and_a_legal_one_is_on
         with pytest.raises(Conflict, match=f"process 7 is {before}"):
             record.state(tx, row, after)
         assert (row.state, told) == (before, [])
+
+
+# Lines -----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=20).map(lambda data: data.replace(b"x", b"\n"))), st.integers(0, 99))
+def test_lines_are_the_same_however_output_is_cut(chunks: list[bytes], start: int) -> None:
+    lines, found, whole = Lines(start), [], b"".join(chunks)
+    at = start
+    for chunk in chunks:
+        found += lines.take(at, chunk)
+        at += len(chunk)
+        assert lines.offset == start + whole[: at - start].rfind(b"\n") + 1
+    assert [*found, *lines.rest()] == [line for line in whole.split(b"\n") if line]
+    assert lines.offset == at
+
+
+def test_a_line_too_long_is_cut_in_two_and_none_takes_longer_for_being_long() -> None:
+    lines, piece = Lines(0), b"x" * 65_536
+    found = [lines.take(at, piece) for at in range(0, LINE + 65_536, 65_536)]
+    assert [len(line) for lines in found for line in lines] == [LINE]
+    assert lines.take(LINE + 65_536, b"end\nmore") == [piece + b"end"]
+    assert lines.rest() == [b"more"]
 
 
 # Windows: what a uid of its own gets to see ----------------------------------------------------------

@@ -7,6 +7,7 @@ import stat
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 
 from aetherd.core.errors import AetherError, Conflict, Forbidden, Invalid, NotFound, Unavailable
@@ -26,7 +27,7 @@ REFUSED: list[tuple[dict[str, Any], type[AetherError], str]] = [
     ({"sandbox": {"image": "debian"}}, Unavailable, "sandbox.image"),
     ({"sandbox": {"graphical": True}}, Unavailable, "sandbox.graphical"),
     ({"sandbox": {"gpu": 2}}, Unavailable, "sandbox.gpu"),
-    ({"workspace": "w"}, Unavailable, "workspaces are not built yet"),
+    ({"workspace": "w"}, NotFound, "no workspace 'w'"),
     ({"template": "t"}, Unavailable, "templates are not built yet"),
     ({"budget": 0}, Unavailable, "budgets are not built yet"),
     ({"agent": "nobody"}, NotFound, "no agent 'nobody'"),
@@ -112,6 +113,23 @@ async def test_an_agent_can_be_run_again_in_its_last_conversation_or_a_new_one(l
     assert (lab.puppet.launched[-1].resume, lab.puppet.launched[-1].session) == (False, None)
     await lab.result(third.pid)
     assert lab.said(first) == ["say one", "say two", "say three"]
+
+
+async def test_of_two_spawns_at_once_in_one_conversation_one_is_refused(lab: Lab) -> None:
+    first = await lab.ready(await lab.spawn())
+    await lab("process.kill", pid=first.pid)
+    outcomes: list[str] = []
+
+    async def again() -> None:
+        try:
+            outcomes.append((await lab.spawn(agent=first.agent)).state)
+        except Conflict as refused:
+            outcomes.append(refused.message)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(again)
+    assert sum("is running as process" in one for one in outcomes) == 1, outcomes
 
 
 async def test_a_child_knows_its_parent_and_only_its_family_may_touch_it(lab: Lab) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from aetherd.core.errors import Conflict, Invalid
 from aetherd.store import Tx
-from fakes import PATIENCE_S, Estate, Lab
+from fakes import PATIENCE_S, Estate, Lab, PuppetDecoder
 
 pytestmark = pytest.mark.anyio
 
@@ -232,6 +233,47 @@ async def test_what_it_says_and_how_it_ends_while_no_daemon_is_there_is_told_onc
         assert [one["text"] for one in lab.of(made.pid, "agent.text")] == ["meanwhile"]
     async with estate.open() as lab:
         assert len(lab.of(made.pid, "process.exited")) == 1
+
+
+async def test_a_crash_amid_output_that_leaves_no_event_loses_no_line(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 9000  # 9 MB: more than the shim keeps of what it was told is safe
+    async with estate.open() as lab:
+        made = await lab.ready(await lab.spawn())
+        seen, enough = [], anyio.Event()
+
+        def frame(one: Any) -> None:
+            seen.append(one)
+            if len(seen) == many:
+                enough.set()
+
+        monkeypatch.setattr(lab.kernel.hub, "publish_frame", frame)
+        await lab("process.send", pid=made.pid, text=f"pour {many} ;; work")
+        with anyio.fail_after(PATIENCE_S):
+            await enough.wait()
+    async with estate.open() as lab:
+        await lab("process.send", pid=made.pid, text="print how many ;; say all")
+        await lab.result(made.pid)
+        assert lab.of(made.pid, "agent.trouble") == []
+        lines = 1 + 2 + many + 2 + 1  # the conversation; twice what it was told, and its turn; this question
+        assert [one["text"] for one in lab.of(made.pid, "agent.text")] == [f"{lines} lines", "all"]
+
+
+async def test_big_lines_are_read_in_a_thread_and_in_their_order(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, big = await lab.ready(await lab.spawn()), "x" * 300_000
+    threads: dict[str, str] = {}
+    decode = PuppetDecoder.decode
+
+    def watched(self: PuppetDecoder, line: bytes) -> Any:
+        threads[line.decode()] = threading.current_thread().name
+        return decode(self, line)
+
+    monkeypatch.setattr(PuppetDecoder, "decode", watched)
+    await lab("process.send", pid=made.pid, text=f"print one ;; long {len(big)} ;; print two ;; say done")
+    await lab.result(made.pid)
+    assert [one["text"][16:19] for one in lab.of(made.pid, "agent.trouble")] == ["one", "xxx", "two"]
+    assert threads[big] != threading.main_thread().name
 
 
 @pytest.mark.parametrize("taken", [True, False])

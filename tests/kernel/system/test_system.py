@@ -35,7 +35,7 @@ async def test_the_status_counts_what_there_is(lab: Lab) -> None:
     assert 0 <= before.uptime_s <= now.uptime_s
 
 
-async def test_what_is_not_well_is_a_warning(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_not_well_is_told_with_its_cure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     host = lab.kernel.rooms["process"]._w.host
     monkeypatch.setattr(host, "own_uids", False)
     monkeypatch.setattr(host, "why_shared", "it is a test")
@@ -46,9 +46,9 @@ async def test_what_is_not_well_is_a_warning(lab: Lab, monkeypatch: pytest.Monke
     assert warning == status.health["process"].detail
     assert "could read the owner's token: it is a test" in warning
     doctor = await lab("system.doctor")
-    assert [(one.name, one.state) for one in doctor.tiers][-1] == ("host", "warning")
+    assert [(one.name, one.state) for one in doctor.tiers][-1] == ("host", "failed")
     (separation,) = [one for one in doctor.checks if one.name == "agent separation"]
-    assert (separation.state, separation.fix) == ("warning", "run aetherd as root, or wait for the sandbox tiers")
+    assert (separation.state, separation.fix) == ("failed", "run aetherd as root, or wait for the sandbox tiers")
 
 
 async def test_every_setting_is_shown_with_its_name_and_meaning_and_no_secret(estate: Estate) -> None:

@@ -165,7 +165,9 @@ async def test_agents_have_terminals_beside_their_own_process_only(terms: Any) -
 
 
 async def test_an_agent_with_an_open_terminal_is_not_removed(terms: Any) -> None:
-    gate = terms.service.offers()["agent.removal_gates"]
+    async def gate(agent: str) -> None:
+        await terms.service._store.read(lambda session: terms.service.offers()["agent.removal_gates"](session, agent))
+
     key = await terms.shell("exec cat")
     with pytest.raises(Conflict, match="close it first"):
         await gate("ann")

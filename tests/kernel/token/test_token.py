@@ -18,6 +18,7 @@ from aetherd.events.log import EventRow
 from aetherd.kernel.audit import AuditService
 from aetherd.kernel.token import TokenService
 from aetherd.operations.operation import Call
+from aetherd.store import Tx
 
 pytestmark = pytest.mark.anyio
 
@@ -163,6 +164,37 @@ async def test_a_revoked_token_is_dead_at_once_also_when_it_was_in_use(lab: Lab)
         await lab.token.authenticate(made.secret, "http")
     assert [token.name for token in (await lab.invoke("token.list")).tokens] == ["owner"]
     assert len((await lab.invoke("token.list", {"revoked": True})).tokens) == 2
+
+
+async def test_a_check_under_way_at_the_revocation_does_not_bring_the_token_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await lab.invoke("token.create", {"name": "x"})
+    store = lab.kernel.store
+    read = store.read
+
+    async def slow(query: Any) -> Any:
+        row = await read(query)
+        monkeypatch.undo()
+        await lab.invoke("token.revoke", {"id": made.id})
+        return row
+
+    monkeypatch.setattr(store, "read", slow)
+    assert (await lab.token.authenticate(made.secret, "http")).token == made.id  # it was good when it was looked up
+    with pytest.raises(Unauthenticated):
+        await lab.token.authenticate(made.secret, "http")
+
+
+async def test_a_revocation_that_is_not_written_ends_nothing(lab: Lab) -> None:
+    made = await lab.invoke("token.create", {"name": "x"})
+
+    def fail(tx: Tx) -> None:
+        lab.token._revoke(tx, made.id)
+        raise Invalid("not this time")
+
+    with pytest.raises(Invalid):
+        await lab.kernel.store.write(fail)
+    assert (await lab.token.authenticate(made.secret, "http")).token == made.id
 
 
 async def test_revoking_what_is_somebody_else_s_unknown_or_the_owner_s_is_refused(lab: Lab) -> None:

@@ -38,13 +38,16 @@ export function Composer({ process }: { process: Process }) {
   const send = async () => {
     const said = text.trim();
     if (!said || busy) return;
+    setText(""); // at once: what is typed while it is sent, and where, is the next thought
+    box.current?.focus();
     setBusy(true);
     const sent = await attempt("Sending", () => client.process.send({ pid, text: said, priority }));
     setBusy(false);
-    if (sent) {
-      setText("");
-      box.current?.focus();
-    }
+    if (sent) return;
+    const since = drafts.get(pid);
+    const both = since ? `${said}\n\n${since}` : said;
+    drafts.set(pid, both); // also when the page was left meanwhile
+    setText(both);
   };
 
   const hint = held

@@ -13,6 +13,7 @@ import { Actions } from "./actions";
 import { Composer } from "./composer";
 import { ControlBanner } from "./control";
 import { AgentHeader } from "./header";
+import { PlanPanel } from "./plan";
 import { Tabs, type Tab } from "./tabs";
 import { Timeline } from "./timeline";
 
@@ -76,6 +77,7 @@ export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
         <Suspense fallback={null}>
           {shown === "timeline" && (
             <div className="flex h-full flex-col">
+              <PlanPanel process={process} />
               <Timeline pid={pid} />
               {!over && <Composer process={process} />}
             </div>

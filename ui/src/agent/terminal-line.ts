@@ -132,7 +132,8 @@ export class TerminalLine {
       this.terminal.reset(); // what follows is a replay
       this.set({ state: "live", writable, reason });
       this.saySize();
-      if (writable) this.terminal.focus();
+      const elsewhere = document.activeElement?.matches("input, textarea, select"); // somebody types there
+      if (writable && !elsewhere) this.terminal.focus();
     };
     socket.onmessage = (message: MessageEvent<ArrayBuffer | string>) => {
       if (typeof message.data === "string") {

@@ -146,7 +146,7 @@ export const client = {
     status: method("control.status"),
   },
   fs: {
-    /** Copy a file or a directory within the home. */
+    /** Copy a file or a directory within its home or workspace. */
     copy: method("fs.copy"),
     /** Replace exact text in a file; refused when it is not there, or more than once without `all`. */
     edit: method("fs.edit"),
@@ -154,7 +154,7 @@ export const client = {
     list: method("fs.list"),
     /** Make a directory. */
     mkdir: method("fs.mkdir"),
-    /** Move or rename a file or directory within the home. */
+    /** Move or rename a file or directory within its home or workspace. */
     move: method("fs.move"),
     /** Read a file, or a part of it by byte offset; binary content comes as base64. */
     read: method("fs.read"),
@@ -190,6 +190,14 @@ export const client = {
     send: method("message.send"),
     /** Show a conversation you take part in, oldest first. */
     thread: method("message.thread"),
+  },
+  plan: {
+    /** Write down your plan as a tree of steps, so that the person can follow it; it replaces the one before. */
+    create: method("plan.create"),
+    /** Show the plan of an agent, your own by default, with the number and status of each step. */
+    get: method("plan.get"),
+    /** Tell which steps are active, done, failed or skipped now, and add those that turned out to be needed. */
+    update: method("plan.update"),
   },
   process: {
     /** Show one process: state, phase, exit, cost, and where each is known from. */
@@ -235,6 +243,24 @@ export const client = {
     /** Show how the daemon is: processes by state, open questions, health of every room, warnings. */
     status: method("system.status"),
   },
+  task: {
+    /** Give a task up for good, with its parts and all that waits for it; who works on it is told to stop. */
+    cancel: method("task.cancel"),
+    /** Take the next task of a queue, or the one with this id: nobody else gets it while your lease lasts. */
+    claim: method("task.claim"),
+    /** Say that a task you hold is done, and what came of it; what waited for it can begin. */
+    complete: method("task.complete"),
+    /** Put work into a queue, for any agent of the same user or, with `to`, for one that is told. */
+    create: method("task.create"),
+    /** Give a task to one agent: to one that exists by a message, or to a new one that is started for it. */
+    delegate: method("task.delegate"),
+    /** Say that a task you hold did not work out; it is tried again after a pause, a few times. */
+    fail: method("task.fail"),
+    /** Show one task in full: where it stands, who has it, what came of it. */
+    get: method("task.get"),
+    /** List tasks, newest first; an agent sees those anybody may take, and those it has to do with. */
+    list: method("task.list"),
+  },
   terminal: {
     /** Get a one-time ticket, good for a minute, that opens the terminal's WebSocket. */
     attach: method("terminal.attach"),
@@ -252,8 +278,12 @@ export const client = {
     send: method("terminal.send"),
   },
   token: {
+    /** Show what an OAuth client asks for before a person allows or denies it. */
+    consent: method("token.consent"),
     /** Make a credential for a script, an outside MCP client or a read-only reader. */
     create: method("token.create"),
+    /** Allow an OAuth client what it asks for, or less, or deny it. */
+    decide: method("token.decide"),
     /** List credentials, newest first, without their secrets. */
     list: method("token.list"),
     /** End a credential at once, everywhere. */
@@ -264,5 +294,25 @@ export const client = {
     call: method("tool.call"),
     /** Find operations beyond the tools you are shown, by what they do; run one with tool.call. */
     search: method("tool.search"),
+  },
+  workspace: {
+    /** Show which files changed, when and by whom as far as that is known; give the cursor back to get what is new. */
+    changes: method("workspace.changes"),
+    /** Make a directory that agents share; the agent that makes it has it, others get it by workspace.mount. */
+    create: method("workspace.create"),
+    /** Show a workspace: where it is, who has it, who reserved what until when, who wrote past that. */
+    get: method("workspace.get"),
+    /** List workspaces, newest first: who has each, what is reserved; an agent sees those it has or made. */
+    list: method("workspace.list"),
+    /** Give a workspace to an agent. Its fs tools reach it at once (name it as `workspace`). */
+    mount: method("workspace.mount"),
+    /** End reservations: as soon as you are done, so that others need not wait. */
+    release: method("workspace.release"),
+    /** Remove a workspace for good; say what becomes of its files, and try it with dry_run first. */
+    remove: method("workspace.remove"),
+    /** Keep others from writing a file or directory while you work on it; reserve again to renew. */
+    reserve: method("workspace.reserve"),
+    /** Take a workspace from an agent; its reservations end, its files stay. */
+    unmount: method("workspace.unmount"),
   },
 };

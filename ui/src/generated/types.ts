@@ -210,6 +210,8 @@ export interface Approval {
   origin: string[];
   decision: string | null;
   decided_by: string | null;
+  /** http, mcp, ws, or how an MCP client asked its person */
+  decided_via: string | null;
   reason: string | null;
   /** the pattern that decided by itself, if one did */
   rule: string | null;
@@ -240,6 +242,7 @@ export interface ApprovalDecidedData {
   state: string;
   decision: string | null;
   by: string | null;
+  via: string | null;
   reason: string | null;
   rule: string | null;
 }
@@ -339,13 +342,48 @@ export interface AuditRecord {
   ms: number | null;
 }
 
+/** A file that changed. */
+export interface Change {
+  path: string;
+  kind: "created" | "modified" | "removed";
+  /** id of the agent that did it, as far as it is known */
+  agent: string | null;
+  /** name of the agent, or the person; null: not known */
+  by: string | null;
+  /** when it is not known: agents that were at work then */
+  maybe: string[];
+  /** fs: through an fs tool; seen: found in the directory afterwards */
+  via: "fs" | "seen";
+  at: string;
+}
+
 /** One thing looked at. */
 export interface Check {
   name: string;
-  state: "ok" | "warning" | "missing";
+  /** missing: something aetherd can do without is not here; failed: mend it, aetherd needs it */
+  state: "ok" | "warning" | "missing" | "failed";
   detail: string;
   /** how to mend it */
   fix: string | null;
+}
+
+/** A write past a reservation. */
+export interface Conflict {
+  path: string;
+  kind: "created" | "modified" | "removed";
+  /** who had reserved it */
+  holder: string;
+  holder_agent: string | null;
+  /** who wrote; null: not known */
+  by: string | null;
+  by_agent: string | null;
+  maybe: string[];
+  /** why it was reserved */
+  reason: string;
+  /** how often it was seen */
+  count: number;
+  first_at: string;
+  at: string;
 }
 
 /** Take a process over. */
@@ -432,17 +470,20 @@ export interface FsChange {
   kind: "created" | "modified" | "removed" | "moved_from" | "moved_to" | "resync";
 }
 
-/** A file or directory of a home was changed by a call. */
+/** A file or directory of a home, or of a workspace, was changed by a call. */
 export interface FsChangedData {
   path: string;
   what: "written" | "edited" | "made" | "moved" | "copied" | "removed";
   to: string | null;
+  workspace: string | null;
 }
 
 /** From where to where. */
 export interface FsCopyInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
   /** new path, relative to the agent's home, such as `work/notes.md`; not the directory to put it in */
@@ -455,6 +496,8 @@ export interface FsCopyInput {
 export interface FsEditInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
   /** exact text to replace */
@@ -476,6 +519,8 @@ export interface FsEditOutput {
 export interface FsListInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** directory, relative to the agent's home, such as `work/notes.md` */
   path?: string;
   /** also what is in its directories */
@@ -510,6 +555,8 @@ export interface FsMatch {
 export interface FsMkdirInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
   /** make missing ones above it, accept one that exists */
@@ -520,6 +567,8 @@ export interface FsMkdirInput {
 export interface FsReadInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
   /** first byte */
@@ -550,6 +599,8 @@ export interface FsReadOutput {
 export interface FsRemoveInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
   /** a directory with everything in it */
@@ -566,6 +617,8 @@ export interface FsRemoveOutput {
 export interface FsSearchInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** directory to search, relative to the agent's home, such as `work/notes.md` */
   path?: string;
   /** glob on the file name, or on the path when it holds a `/`: `*.py` */
@@ -608,6 +661,8 @@ export interface FsStat {
 export interface FsStatInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
 }
@@ -616,6 +671,8 @@ export interface FsStatInput {
 export interface FsWatchInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** directory, relative to the agent's home, such as `work/notes.md` */
   path?: string;
   /** also the directories in it, at most 2,000 */
@@ -635,6 +692,8 @@ export interface FsWatchOutput {
 export interface FsWriteInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
+  /** workspace id or name: its files instead, paths relative to it */
+  workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
   /** text, or base64 with `base64: true` */
@@ -892,6 +951,120 @@ export interface MessageThreadInput {
   thread: string;
 }
 
+/** An agent that has a workspace. */
+export interface Mounted {
+  workspace: string;
+  agent: string;
+  /** the agent's name */
+  name: string;
+  mode: "rw" | "ro";
+  /** where its own programs find it; fs tools take `workspace` and a relative path */
+  path: string;
+  since: string;
+  /** its running process, if there is one */
+  pid: number | null;
+  /** whether its own programs reach it now; its fs tools always do */
+  live: boolean;
+  /** when its own programs reach it: a process sees it from its next start */
+  from: "now" | "next start";
+  /** the same in words */
+  note: string;
+}
+
+/** What came of a task that had to be done first. */
+export interface Needed {
+  id: string;
+  title: string;
+  result: string | null;
+}
+
+/** A step, with the smaller steps it consists of. */
+export interface NewStep {
+  /** what is to be done, in a few words */
+  title: string;
+  /** where it stands */
+  status?: "pending" | "active" | "done" | "failed" | "skipped";
+  /** smaller steps, 4 levels in all */
+  steps?: NewStep[];
+}
+
+/** A piece of a larger task, for others to do. */
+export interface Part {
+  /** short name, for `depends_on` of the other parts */
+  key: string;
+  /** what it is, in a line */
+  title: string;
+  /** what is to be done, and how one sees that it is done */
+  text?: string;
+  /** keys of other parts, or ids of tasks, that come first */
+  depends_on?: string[];
+  /** default: the queue of the whole */
+  queue?: string | null;
+  /** only this agent (id or name) may do it */
+  to?: string | null;
+}
+
+/** The whole plan. */
+export interface PlanCreateInput {
+  /** what the plan is for */
+  title: string;
+  /** the steps in order */
+  steps: NewStep[];
+  /** whose plan (id or name); default your own */
+  agent?: string | null;
+}
+
+/** The living plan of an agent. */
+export interface PlanCreateOutput {
+  id: string;
+  agent: string;
+  /** the process that wrote it last; null for a person */
+  pid: number | null;
+  title: string;
+  steps: Step[];
+  /** smallest steps that are done or skipped */
+  done: number;
+  /** smallest steps in all */
+  total: number;
+  version: number;
+  created_at: string;
+  updated_at: string;
+}
+
+/** The agent has a new plan; the one before is gone. */
+export interface PlanCreatedData {
+  plan: string;
+  title: string;
+  version: number;
+  done: number;
+  total: number;
+}
+
+/** Names a plan by its agent. */
+export interface PlanGetInput {
+  /** whose plan (id or name); default your own */
+  agent?: string | null;
+}
+
+/** What changed; numbers of steps never do. */
+export interface PlanUpdateInput {
+  /** steps that moved on */
+  changes?: StepChange[];
+  /** steps that turned out to be needed */
+  add?: StepAdded[];
+  /** whose plan (id or name); default your own */
+  agent?: string | null;
+}
+
+/** Steps changed or came in; `version` tells whether a copy of the plan is old. */
+export interface PlanUpdatedData {
+  plan: string;
+  version: number;
+  steps: Record<string, string>;
+  done: number;
+  total: number;
+}
+
 /** One run of an agent. */
 export interface Process {
   pid: number;
@@ -1123,7 +1296,7 @@ export interface ProcessSpawnInput {
   cwd?: string | null;
   /** where it runs */
   sandbox?: SandboxWish;
-  /** shared directory; the room workspace comes later */
+  /** workspace (id or name) to mount for it and to work in */
   workspace?: string | null;
   /** role template; the room template comes later */
   template?: string | null;
@@ -1252,6 +1425,24 @@ export interface RecalledMemory {
   score: number;
 }
 
+/** A path that somebody keeps others off. */
+export interface Reservation {
+  id: string;
+  workspace: string;
+  path: string;
+  tree: boolean;
+  mode: "exclusive" | "shared";
+  /** who holds it; null for a person */
+  agent: string | null;
+  /** the agent's name, or the person */
+  holder: string;
+  /** it ends with this process */
+  pid: number | null;
+  reason: string;
+  created_at: string;
+  expires_at: string;
+}
+
 /** A room's own word on how it is. */
 export interface RoomHealth {
   ok: boolean;
@@ -1293,6 +1484,40 @@ export interface Setting {
   env: string;
   value: unknown;
   doc: string;
+}
+
+/** One step of a plan. */
+export interface Step {
+  /** 2.1 is the first step in step 2; it stays while the plan lives */
+  number: string;
+  title: string;
+  status: "pending" | "active" | "done" | "failed" | "skipped";
+  note: string | null;
+  steps: Step[];
+}
+
+/** A step that comes in at the end. */
+export interface StepAdded {
+  /** what is to be done, in a few words */
+  title: string;
+  /** where it stands */
+  status?: "pending" | "active" | "done" | "failed" | "skipped";
+  /** smaller steps, 4 levels in all */
+  steps?: NewStep[];
+  /** number of the step it is part of; default none */
+  under?: string | null;
+}
+
+/** What is new about one step. */
+export interface StepChange {
+  /** its number, such as 2 or 2.1 */
+  step: string;
+  /** where it stands now */
+  status?: "pending" | "active" | "done" | "failed" | "skipped" | null;
+  /** new wording */
+  title?: string | null;
+  /** what came of it, or why it failed */
+  note?: string | null;
 }
 
 /** No input. */
@@ -1340,6 +1565,273 @@ export interface SystemStatusOutput {
   health: Record<string, RoomHealth>;
   /** what a person should know, most serious first */
   warnings: string[];
+}
+
+/** One task. */
+export interface Task {
+  id: string;
+  title: string;
+  text: string;
+  /** text or result is only the beginning; task.get has it all */
+  truncated: boolean;
+  queue: string;
+  priority: number;
+  /** waiting for others, queued, delayed until tried again, claimed, done, dead after too many attempts, or cancelled */
+  state: "waiting" | "queued" | "delayed" | "claimed" | "done" | "dead" | "cancelled";
+  /** who made it; null for a person */
+  agent: string | null;
+  /** the only agent that may do it */
+  to: string | null;
+  /** who works on it */
+  holder: string | null;
+  attempt: number;
+  max_attempts: number;
+  /** when the lease of its holder ends, or when it is tried again */
+  due: string | null;
+  /** the task it is a part of */
+  parent: string | null;
+  depends_on: string[];
+  result: string | null;
+  /** why the last attempt failed, or why it was cancelled */
+  reason: string | null;
+  data: Record<string, unknown> | null;
+  created_at: string;
+  claimed_at: string | null;
+  ended_at: string | null;
+}
+
+/** Which task, and why. */
+export interface TaskCancelInput {
+  /** task id */
+  id: string;
+  /** why, for whoever works on it */
+  reason?: string;
+}
+
+/** What will not be done. */
+export interface TaskCancelOutput {
+  /** the task, its parts, and all that waited for one of them */
+  ids: string[];
+}
+
+/** Nobody shall do it any more; `agent` is who made it. */
+export interface TaskCancelledData {
+  task: string;
+  queue: string;
+  reason: string;
+}
+
+/** Which task; without an id the next of the queue. */
+export interface TaskClaimInput {
+  /** this task; one you hold gets a longer lease */
+  id?: string | null;
+  /** without an id: where to look */
+  queue?: string;
+  /** how long you keep it; claim it again by id to keep it longer */
+  lease_s?: number;
+  /** to renew: the lease you have; only needed when you share a token */
+  lease?: string | null;
+  /** without an id: how long to wait when there is nothing */
+  wait_s?: number;
+}
+
+/** What you work on now; null when there is nothing to do. */
+export interface TaskClaimOutput {
+  task: Task | null;
+  /** proves that you hold it; only needed when you share a token with others */
+  lease: string | null;
+  /** results of what had to be done first; long ones are cut */
+  inputs: Needed[];
+}
+
+/** Somebody works on it until the lease ends; `agent` is who. */
+export interface TaskClaimedData {
+  task: string;
+  queue: string;
+  title: string;
+  attempt: number;
+  until: string;
+}
+
+/** What came of it. */
+export interface TaskCompleteInput {
+  /** task id */
+  id: string;
+  /** what came of it, for whoever goes on from here */
+  result?: string;
+  /** the lease you have; only needed when you share a token */
+  lease?: string | null;
+}
+
+/** It is done; `agent` is who did it. */
+export interface TaskCompletedData {
+  task: string;
+  queue: string;
+  attempt: number;
+}
+
+/** Work for whoever takes it; `title` is enough. */
+export interface TaskCreateInput {
+  /** what it is, in a line */
+  title: string;
+  /** what is to be done, and how one sees that it is done */
+  text?: string;
+  /** where workers look for it */
+  queue?: string;
+  /** higher is taken first */
+  priority?: number;
+  /** ids of tasks that must be done first */
+  depends_on?: string[];
+  /** only this agent (id or name) may do it; it is told, and you how it goes */
+  to?: string | null;
+  /** anything structured that goes with it */
+  data?: Record<string, unknown> | null;
+  /** tries before it becomes a dead letter */
+  max_attempts?: number;
+  /** pause after the first failure; doubles each time */
+  backoff_s?: number;
+  /** pieces it consists of; it can be claimed when all are done */
+  parts?: Part[];
+}
+
+/** The task, and its parts by their keys. */
+export interface TaskCreateOutput {
+  id: string;
+  title: string;
+  text: string;
+  /** text or result is only the beginning; task.get has it all */
+  truncated: boolean;
+  queue: string;
+  priority: number;
+  /** waiting for others, queued, delayed until tried again, claimed, done, dead after too many attempts, or cancelled */
+  state: "waiting" | "queued" | "delayed" | "claimed" | "done" | "dead" | "cancelled";
+  /** who made it; null for a person */
+  agent: string | null;
+  /** the only agent that may do it */
+  to: string | null;
+  /** who works on it */
+  holder: string | null;
+  attempt: number;
+  max_attempts: number;
+  /** when the lease of its holder ends, or when it is tried again */
+  due: string | null;
+  /** the task it is a part of */
+  parent: string | null;
+  depends_on: string[];
+  result: string | null;
+  /** why the last attempt failed, or why it was cancelled */
+  reason: string | null;
+  data: Record<string, unknown> | null;
+  created_at: string;
+  claimed_at: string | null;
+  ended_at: string | null;
+  /** key -> task id */
+  parts: Record<string, string>;
+}
+
+/** A task is durable; `agent` is who made it. */
+export interface TaskCreatedData {
+  task: string;
+  queue: string;
+  title: string;
+  state: string;
+  parent: string | null;
+}
+
+/** Whom to give it to: an agent that exists, or a new one. */
+export interface TaskDelegateInput {
+  /** task id */
+  id: string;
+  /** an agent (id or name); it gets a message */
+  to?: string | null;
+  /** or start a new agent in this runtime for it */
+  runtime?: string | null;
+  /** name of the new agent */
+  name?: string | null;
+  /** model of the new agent */
+  model?: string | null;
+}
+
+/** The task, and who has it now. */
+export interface TaskDelegateOutput {
+  task: Task;
+  /** agent id */
+  agent: string;
+  /** the process that was started for it */
+  pid: number | null;
+}
+
+/** It was given to one agent; `agent` is that one. */
+export interface TaskDelegatedData {
+  task: string;
+  queue: string;
+  title: string;
+  by: string;
+}
+
+/** The lease ended, or the process did, before the task was done; `agent` is who had it. */
+export interface TaskExpiredData {
+  task: string;
+  queue: string;
+  attempt: number;
+  state: string;
+  reason: string;
+}
+
+/** Why it did not work. */
+export interface TaskFailInput {
+  /** task id */
+  id: string;
+  /** what went wrong, for who tries next */
+  reason: string;
+  /** false: trying again is of no use; it becomes a dead letter */
+  retry?: boolean;
+  /** the lease you have; only needed when you share a token */
+  lease?: string | null;
+}
+
+/** An attempt went wrong; `state` says whether it is tried again, `agent` is who tried. */
+export interface TaskFailedData {
+  task: string;
+  queue: string;
+  attempt: number;
+  state: string;
+  due: string | null;
+}
+
+/** Names one task. */
+export interface TaskGetInput {
+  /** task id */
+  id: string;
+}
+
+/** Which tasks; newest first. */
+export interface TaskListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only in these states; default all */
+  states?: ("waiting" | "queued" | "delayed" | "claimed" | "done" | "dead" | "cancelled")[];
+  /** only this queue */
+  queue?: string | null;
+  /** only the parts of this task */
+  parent?: string | null;
+  /** only what you made, hold or were given */
+  mine?: boolean;
+}
+
+/** A page of tasks; long texts are cut. */
+export interface TaskListOutput {
+  tasks: Task[];
+  cursor: string | null;
+}
+
+/** It can be claimed now: what it waited for is done, or it is time to try again; `agent` is who made it. */
+export interface TaskQueuedData {
+  task: string;
+  queue: string;
+  attempt: number;
 }
 
 /** One PTY. */
@@ -1462,15 +1954,36 @@ export interface TerminalSendOutput {
 export interface Token {
   id: string;
   name: string;
-  kind: "owner" | "api" | "process" | "session";
+  kind: "owner" | "api" | "process" | "session" | "access" | "refresh";
   scopes: string[];
   toolset: string;
+  audience: string;
+  client: string | null;
+  /** a person is asked before it destroys anything */
+  confirm: boolean;
   agent: string | null;
   pid: number | null;
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;
   created_by: string;
+}
+
+/** What a client asks for, as it came. */
+export interface TokenConsentInput {
+  /** the query of /authorize, as the client sent it */
+  request: string;
+}
+
+/** Who asks, for what, and where the answer goes. */
+export interface TokenConsentOutput {
+  client: string;
+  name: string;
+  redirect_host: string;
+  local: boolean;
+  scopes: string[];
+  toolset: string;
+  audience: string;
 }
 
 /** A credential for a script, a client or a reader. */
@@ -1481,6 +1994,10 @@ export interface TokenCreateInput {
   scopes?: string[];
   /** which tools it is shown over MCP */
   toolset?: "worker" | "lead" | "operator" | "all";
+  /** where it is taken: everywhere, only over MCP, or everywhere but MCP */
+  audience?: "house" | "mcp" | "api";
+  /** ask a person before it destroys anything: in its MCP client where that can ask, else in the inbox */
+  confirm?: boolean;
   /** seconds until it ends; null keeps it until revoked */
   expires_in_s?: number | null;
 }
@@ -1489,9 +2006,13 @@ export interface TokenCreateInput {
 export interface TokenCreateOutput {
   id: string;
   name: string;
-  kind: "owner" | "api" | "process" | "session";
+  kind: "owner" | "api" | "process" | "session" | "access" | "refresh";
   scopes: string[];
   toolset: string;
+  audience: string;
+  client: string | null;
+  /** a person is asked before it destroys anything */
+  confirm: boolean;
   agent: string | null;
   pid: number | null;
   created_at: string;
@@ -1506,6 +2027,23 @@ export interface TokenCreatedData {
   token: string;
   name: string;
   scopes: string[];
+}
+
+/** A person's answer to a client. */
+export interface TokenDecideInput {
+  /** the query of /authorize, as the client sent it */
+  request: string;
+  /** what is answered */
+  decision: "allow" | "deny";
+  /** allow only these of those asked for; default all */
+  scopes?: string[] | null;
+  /** which tools the client is shown */
+  toolset?: "worker" | "lead" | "operator" | "all";
+}
+
+/** Where the browser goes now, to tell the client. */
+export interface TokenDecideOutput {
+  redirect: string;
 }
 
 /** Which tokens. */
@@ -1587,6 +2125,225 @@ export interface Usage {
   cache_write_tokens: number;
 }
 
+/** A directory that agents share. */
+export interface Workspace {
+  id: string;
+  name: string;
+  description: string | null;
+  /** where it is on this machine */
+  path: string;
+  /** the agent that made it; null for a person */
+  agent: string | null;
+  created_at: string;
+  /** who has it */
+  mounts: Mounted[];
+  reservations: Reservation[];
+  /** the newest 20 writes past reservations, newest first */
+  conflicts: Conflict[];
+  /** how many files it holds; null until it was looked at */
+  files: number | null;
+  /** what they take on disk */
+  bytes: number | null;
+}
+
+/** Which changes; oldest first. */
+export interface WorkspaceChangesInput {
+  /** workspace id or name */
+  workspace: string;
+  /** the `cursor` of an answer before: what came after it */
+  cursor?: string | null;
+  /** only from this time on */
+  since?: string | null;
+  /** only by this agent (id or name) */
+  agent?: string | null;
+  /** most changes; without a cursor the newest */
+  limit?: number;
+}
+
+/** A page of changes. */
+export interface WorkspaceChangesOutput {
+  changes: Change[];
+  /** give it back, now or later, to get what comes after */
+  cursor: string;
+  more: boolean;
+  /** false: the workspace holds too many files to look at them all */
+  complete: boolean;
+}
+
+/** A file was written past somebody's reservation; `agent` is who holds that. */
+export interface WorkspaceConflictDetectedData {
+  workspace: string;
+  name: string;
+  reservation: string;
+  path: string;
+  kind: string;
+  holder: string;
+  by: string | null;
+  by_agent: string | null;
+  maybe: string[];
+  changed_at: string;
+}
+
+/** A new shared directory. */
+export interface WorkspaceCreateInput {
+  /** unique among your workspaces */
+  name: string;
+  /** what it is for */
+  description?: string | null;
+}
+
+/** A shared directory was made. */
+export interface WorkspaceCreatedData {
+  workspace: string;
+  name: string;
+}
+
+/** Names one workspace. */
+export interface WorkspaceGetInput {
+  /** workspace id or name */
+  workspace: string;
+}
+
+/** Which workspaces. */
+export interface WorkspaceListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only those this agent has (id or name) */
+  agent?: string | null;
+}
+
+/** A page of workspaces. */
+export interface WorkspaceListOutput {
+  workspaces: Workspace[];
+  cursor: string | null;
+}
+
+/** Give a workspace to an agent. */
+export interface WorkspaceMountInput {
+  /** workspace id or name */
+  workspace: string;
+  /** agent id or name; default is the caller */
+  agent?: string | null;
+  /** rw: read and write; ro: only look */
+  mode?: "rw" | "ro";
+}
+
+/** An agent was given it. */
+export interface WorkspaceMountedData {
+  workspace: string;
+  name: string;
+  mode: string;
+  live: boolean;
+}
+
+/** End reservations of your own: one, those of a path, or without both all in this workspace. */
+export interface WorkspaceReleaseInput {
+  /** workspace id or name */
+  workspace: string;
+  /** one by its id; a person may end anybody's */
+  reservation?: string | null;
+  /** those of exactly this, relative to the workspace, such as `src/app.py` */
+  path?: string | null;
+}
+
+/** What ended. */
+export interface WorkspaceReleaseOutput {
+  released: string[];
+}
+
+/** A reservation ended. */
+export interface WorkspaceReleasedData {
+  workspace: string;
+  reservation: string;
+  path: string;
+  holder: string;
+  reason: string;
+}
+
+/** Remove a workspace for good. */
+export interface WorkspaceRemoveInput {
+  /** workspace id or name */
+  workspace: string;
+  /** what becomes of its directory; archive packs it into a tar file first */
+  files?: "keep" | "archive" | "delete";
+  /** only tell what would be removed */
+  dry_run?: boolean;
+}
+
+/** What was, or would be, removed. */
+export interface WorkspaceRemoveOutput {
+  workspace: string;
+  path: string;
+  action: "keep" | "archive" | "delete";
+  /** size of the directory */
+  bytes: number;
+  /** where the directory was packed to */
+  archive: string | null;
+  /** false for a dry run */
+  done: boolean;
+}
+
+/** It is gone for good. */
+export interface WorkspaceRemovedData {
+  workspace: string;
+  name: string;
+  files: string;
+}
+
+/** Keep others from writing a path, for a while; the same again renews it. */
+export interface WorkspaceReserveInput {
+  /** workspace id or name */
+  workspace: string;
+  /** file or directory, relative to the workspace, such as `src/app.py`; need not exist yet */
+  path: string;
+  /** with everything beneath it */
+  tree?: boolean;
+  /** exclusive: nobody else writes there; shared: all who reserve it shared may */
+  mode?: "exclusive" | "shared";
+  /** ends by itself after so many seconds */
+  ttl_s?: number;
+  /** why; those who are refused read it */
+  reason: string;
+}
+
+/** Somebody keeps others off a path in it, for a while. */
+export interface WorkspaceReservedData {
+  workspace: string;
+  reservation: string;
+  path: string;
+  tree: boolean;
+  mode: string;
+  holder: string;
+  reason: string;
+  expires_at: string;
+}
+
+/** Take it from an agent. */
+export interface WorkspaceUnmountInput {
+  /** workspace id or name */
+  workspace: string;
+  /** agent id or name; default is the caller */
+  agent?: string | null;
+}
+
+/** What was taken. */
+export interface WorkspaceUnmountOutput {
+  workspace: string;
+  agent: string;
+  /** reservations of the agent that ended with it */
+  released: string[];
+  /** what a process that runs can still reach, in words */
+  note: string;
+}
+
+/** It was taken from an agent. */
+export interface WorkspaceUnmountedData {
+  workspace: string;
+  name: string;
+}
+
 /** Every operation: what it takes and what it gives. */
 export interface Operations {
   /** Put an agent away: it is no longer listed, its home and memory stay. */
@@ -1621,7 +2378,7 @@ export interface Operations {
   "control.request_human": { input: ControlRequestHumanInput; output: ControlAcquireOutput; effect: "write"; streams: false };
   /** Show who holds a process's keyboard and where a hand-over is. */
   "control.status": { input: ControlStatusInput; output: ControlAcquireOutput; effect: "read"; streams: false };
-  /** Copy a file or a directory within the home. */
+  /** Copy a file or a directory within its home or workspace. */
   "fs.copy": { input: FsCopyInput; output: FsStat; effect: "write"; streams: false };
   /** Replace exact text in a file; refused when it is not there, or more than once without `all`. */
   "fs.edit": { input: FsEditInput; output: FsEditOutput; effect: "write"; streams: false };
@@ -1629,7 +2386,7 @@ export interface Operations {
   "fs.list": { input: FsListInput; output: FsListOutput; effect: "read"; streams: false };
   /** Make a directory. */
   "fs.mkdir": { input: FsMkdirInput; output: FsStat; effect: "write"; streams: false };
-  /** Move or rename a file or directory within the home. */
+  /** Move or rename a file or directory within its home or workspace. */
   "fs.move": { input: FsCopyInput; output: FsStat; effect: "write"; streams: false };
   /** Read a file, or a part of it by byte offset; binary content comes as base64. */
   "fs.read": { input: FsReadInput; output: FsReadOutput; effect: "read"; streams: false };
@@ -1661,6 +2418,12 @@ export interface Operations {
   "message.send": { input: MessageSendInput; output: Message; effect: "write"; streams: false };
   /** Show a conversation you take part in, oldest first. */
   "message.thread": { input: MessageThreadInput; output: MessageInboxOutput; effect: "read"; streams: false };
+  /** Write down your plan as a tree of steps, so that the person can follow it; it replaces the one before. */
+  "plan.create": { input: PlanCreateInput; output: PlanCreateOutput; effect: "write"; streams: false };
+  /** Show the plan of an agent, your own by default, with the number and status of each step. */
+  "plan.get": { input: PlanGetInput; output: PlanCreateOutput; effect: "read"; streams: false };
+  /** Tell which steps are active, done, failed or skipped now, and add those that turned out to be needed. */
+  "plan.update": { input: PlanUpdateInput; output: PlanCreateOutput; effect: "write"; streams: false };
   /** Show one process: state, phase, exit, cost, and where each is known from. */
   "process.get": { input: ProcessGetInput; output: Process; effect: "read"; streams: false };
   /** Stop the current turn; the process lives on and waits for input. */
@@ -1701,6 +2464,22 @@ export interface Operations {
   "system.shutdown": { input: SystemShutdownInput; output: SystemShutdownOutput; effect: "destroy"; streams: false };
   /** Show how the daemon is: processes by state, open questions, health of every room, warnings. */
   "system.status": { input: SystemConfigInput; output: SystemStatusOutput; effect: "read"; streams: false };
+  /** Give a task up for good, with its parts and all that waits for it; who works on it is told to stop. */
+  "task.cancel": { input: TaskCancelInput; output: TaskCancelOutput; effect: "write"; streams: false };
+  /** Take the next task of a queue, or the one with this id: nobody else gets it while your lease lasts. */
+  "task.claim": { input: TaskClaimInput; output: TaskClaimOutput; effect: "write"; streams: false };
+  /** Say that a task you hold is done, and what came of it; what waited for it can begin. */
+  "task.complete": { input: TaskCompleteInput; output: Task; effect: "write"; streams: false };
+  /** Put work into a queue, for any agent of the same user or, with `to`, for one that is told. */
+  "task.create": { input: TaskCreateInput; output: TaskCreateOutput; effect: "write"; streams: false };
+  /** Give a task to one agent: to one that exists by a message, or to a new one that is started for it. */
+  "task.delegate": { input: TaskDelegateInput; output: TaskDelegateOutput; effect: "write"; streams: false };
+  /** Say that a task you hold did not work out; it is tried again after a pause, a few times. */
+  "task.fail": { input: TaskFailInput; output: Task; effect: "write"; streams: false };
+  /** Show one task in full: where it stands, who has it, what came of it. */
+  "task.get": { input: TaskGetInput; output: Task; effect: "read"; streams: false };
+  /** List tasks, newest first; an agent sees those anybody may take, and those it has to do with. */
+  "task.list": { input: TaskListInput; output: TaskListOutput; effect: "read"; streams: false };
   /** Get a one-time ticket, good for a minute, that opens the terminal's WebSocket. */
   "terminal.attach": { input: TerminalAttachInput; output: TerminalAttachOutput; effect: "write"; streams: false };
   /** End a terminal and everything that was started in it. */
@@ -1715,8 +2494,12 @@ export interface Operations {
   "terminal.resize": { input: TerminalResizeInput; output: Terminal; effect: "write"; streams: false };
   /** Type text and then named keys into a terminal; refused while somebody else has the keyboard. */
   "terminal.send": { input: TerminalSendInput; output: TerminalSendOutput; effect: "write"; streams: false };
+  /** Show what an OAuth client asks for before a person allows or denies it. */
+  "token.consent": { input: TokenConsentInput; output: TokenConsentOutput; effect: "read"; streams: false };
   /** Make a credential for a script, an outside MCP client or a read-only reader. */
   "token.create": { input: TokenCreateInput; output: TokenCreateOutput; effect: "write"; streams: false };
+  /** Allow an OAuth client what it asks for, or less, or deny it. */
+  "token.decide": { input: TokenDecideInput; output: TokenDecideOutput; effect: "write"; streams: false };
   /** List credentials, newest first, without their secrets. */
   "token.list": { input: TokenListInput; output: TokenListOutput; effect: "read"; streams: false };
   /** End a credential at once, everywhere. */
@@ -1725,6 +2508,24 @@ export interface Operations {
   "tool.call": { input: ToolCallInput; output: ToolCallOutput; effect: "write"; streams: false };
   /** Find operations beyond the tools you are shown, by what they do; run one with tool.call. */
   "tool.search": { input: ToolSearchInput; output: ToolSearchOutput; effect: "read"; streams: false };
+  /** Show which files changed, when and by whom as far as that is known; give the cursor back to get what is new. */
+  "workspace.changes": { input: WorkspaceChangesInput; output: WorkspaceChangesOutput; effect: "read"; streams: false };
+  /** Make a directory that agents share; the agent that makes it has it, others get it by workspace.mount. */
+  "workspace.create": { input: WorkspaceCreateInput; output: Workspace; effect: "write"; streams: false };
+  /** Show a workspace: where it is, who has it, who reserved what until when, who wrote past that. */
+  "workspace.get": { input: WorkspaceGetInput; output: Workspace; effect: "read"; streams: false };
+  /** List workspaces, newest first: who has each, what is reserved; an agent sees those it has or made. */
+  "workspace.list": { input: WorkspaceListInput; output: WorkspaceListOutput; effect: "read"; streams: false };
+  /** Give a workspace to an agent. Its fs tools reach it at once (name it as `workspace`). */
+  "workspace.mount": { input: WorkspaceMountInput; output: Mounted; effect: "write"; streams: false };
+  /** End reservations: as soon as you are done, so that others need not wait. */
+  "workspace.release": { input: WorkspaceReleaseInput; output: WorkspaceReleaseOutput; effect: "write"; streams: false };
+  /** Remove a workspace for good; say what becomes of its files, and try it with dry_run first. */
+  "workspace.remove": { input: WorkspaceRemoveInput; output: WorkspaceRemoveOutput; effect: "destroy"; streams: false };
+  /** Keep others from writing a file or directory while you work on it; reserve again to renew. */
+  "workspace.reserve": { input: WorkspaceReserveInput; output: Reservation; effect: "write"; streams: false };
+  /** Take a workspace from an agent; its reservations end, its files stay. */
+  "workspace.unmount": { input: WorkspaceUnmountInput; output: WorkspaceUnmountOutput; effect: "write"; streams: false };
 }
 
 export type OperationName = keyof Operations;
@@ -1773,7 +2574,7 @@ export interface EventData {
   "control.requested": ControlRequestedData;
   /** The hand-over went one step on. */
   "control.stepped": ControlSteppedData;
-  /** A file or directory of a home was changed by a call. */
+  /** A file or directory of a home, or of a workspace, was changed by a call. */
   "fs.changed": FsChangedData;
   /** It was removed for good. */
   "memory.forgotten": MemoryForgottenData;
@@ -1787,6 +2588,10 @@ export interface EventData {
   "message.failed": MessageFailedData;
   /** A message is durable; `agent` is who sent it. */
   "message.sent": MessageSentData;
+  /** The agent has a new plan; the one before is gone. */
+  "plan.created": PlanCreatedData;
+  /** Steps changed or came in; `version` tells whether a copy of the plan is old. */
+  "plan.updated": PlanUpdatedData;
   /** The daemon came back and found it alive. */
   "process.adopted": ProcessAdoptedData;
   /** Its output is not taken fast enough and it was made to wait, or goes on. */
@@ -1803,6 +2608,22 @@ export interface EventData {
   "process.started": ProcessStartedData;
   /** A process went from one state to another. */
   "process.state_changed": ProcessStateChangedData;
+  /** Nobody shall do it any more; `agent` is who made it. */
+  "task.cancelled": TaskCancelledData;
+  /** Somebody works on it until the lease ends; `agent` is who. */
+  "task.claimed": TaskClaimedData;
+  /** It is done; `agent` is who did it. */
+  "task.completed": TaskCompletedData;
+  /** A task is durable; `agent` is who made it. */
+  "task.created": TaskCreatedData;
+  /** It was given to one agent; `agent` is that one. */
+  "task.delegated": TaskDelegatedData;
+  /** The lease ended, or the process did, before the task was done; `agent` is who had it. */
+  "task.expired": TaskExpiredData;
+  /** An attempt went wrong; `state` says whether it is tried again, `agent` is who tried. */
+  "task.failed": TaskFailedData;
+  /** It can be claimed now: what it waited for is done, or it is time to try again; `agent` is who made it. */
+  "task.queued": TaskQueuedData;
   /** A terminal ended. */
   "terminal.closed": TerminalClosedData;
   /** A terminal was opened. */
@@ -1811,6 +2632,20 @@ export interface EventData {
   "token.created": TokenCreatedData;
   /** A credential ended. */
   "token.revoked": TokenRevokedData;
+  /** A file was written past somebody's reservation; `agent` is who holds that. */
+  "workspace.conflict_detected": WorkspaceConflictDetectedData;
+  /** A shared directory was made. */
+  "workspace.created": WorkspaceCreatedData;
+  /** An agent was given it. */
+  "workspace.mounted": WorkspaceMountedData;
+  /** A reservation ended. */
+  "workspace.released": WorkspaceReleasedData;
+  /** It is gone for good. */
+  "workspace.removed": WorkspaceRemovedData;
+  /** Somebody keeps others off a path in it, for a while. */
+  "workspace.reserved": WorkspaceReservedData;
+  /** It was taken from an agent. */
+  "workspace.unmounted": WorkspaceUnmountedData;
 }
 
 export type EventType = keyof EventData;
@@ -1835,4 +2670,4 @@ export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 export type ErrorCode = "invalid" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "exhausted" | "pending_approval" | "unavailable" | "internal";
 
 /** What a token can be allowed. */
-export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "control:read" | "control:write" | "fs:read" | "fs:write" | "memory:read" | "memory:write" | "message:read" | "message:write" | "process:read" | "process:write" | "system:admin" | "system:read" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read";
+export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "control:read" | "control:write" | "fs:read" | "fs:write" | "memory:read" | "memory:write" | "message:read" | "message:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write";

@@ -39,14 +39,15 @@ export function Thread({ thread, tick, mine, onBack }: Props) {
 
   const last = messages.findLast((each) => each.from !== OWNER) ?? messages.at(-1);
   const answer = async () => {
-    if (!text.trim() || !last) return;
+    const said = text.trim();
+    if (!said || !last) return;
+    setText(""); // at once: what is typed while it is sent is the next thought
     setBusy(true);
     const to = last.from === OWNER ? last.to : last.from;
-    const sent = await attempt("Sending", () => client.message.send({ to, reply_to: last.id, text: text.trim() }));
+    const sent = await attempt("Sending", () => client.message.send({ to, reply_to: last.id, text: said }));
     setBusy(false);
-    if (!sent) return;
-    setText("");
-    await look();
+    if (sent) await look();
+    else setText((since) => (since ? `${said}\n\n${since}` : said));
   };
 
   return (

@@ -1,4 +1,4 @@
-import { RotateCw, Unplug } from "lucide-react";
+import { HardDrive, RotateCw, Unplug } from "lucide-react";
 import { Button } from "../parts/button";
 import { hourMinute, span } from "../model/format";
 import { useNow } from "../state/clock";
@@ -50,6 +50,18 @@ export function ConnectionBanner() {
           Now
         </Button>
       </span>
+    </div>
+  );
+}
+
+/** Nothing new is written down, for a full disk say: what one does here will be refused, so it is said before. */
+export function StoreBanner() {
+  const trouble = useFleet((fleet) => fleet.trouble);
+  if (!trouble) return null;
+  return (
+    <div role="alert" data-testid="store-banner" className="flex items-center gap-3 border-b border-fail/40 bg-fail/12 px-4 py-2 text-sm">
+      <HardDrive size={16} className="shrink-0 text-fail" />
+      <span className="wrap-anywhere">{trouble}</span>
     </div>
   );
 }

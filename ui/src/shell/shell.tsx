@@ -3,7 +3,7 @@ import { usePending } from "../approvals/inbox";
 import { useDialogs } from "../state/dialogs";
 import { useKeys } from "../state/keys";
 import { type Route, go } from "../state/route";
-import { ConnectionBanner } from "./connection";
+import { ConnectionBanner, StoreBanner } from "./connection";
 import { Rail } from "./rail";
 import { ToastStack } from "./toast-stack";
 
@@ -44,6 +44,7 @@ export function Shell({ route, children }: { route: Route; children: ReactNode }
       <Rail route={route} pending={pending} />
       <div className="flex min-h-0 min-w-0 flex-1 flex-col">
         <ConnectionBanner />
+        <StoreBanner />
         <main className="min-h-0 flex-1">{children}</main>
       </div>
       <Suspense fallback={null}>

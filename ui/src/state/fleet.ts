@@ -20,9 +20,13 @@ export interface Fleet {
   seen: Record<number, string>;
   /** goes up when anything about messages happened */
   messages: number;
+  /** newest event about the plan of each agent: what shows a plan reads it again */
+  plans: Record<string, number>;
   /** messages for you that you have not looked at */
   unread: number;
   warnings: string[];
+  /** why nothing new is written down just now; empty when all is well */
+  trouble: string;
   version: string;
   unauthenticated: boolean;
 }
@@ -46,8 +50,10 @@ export const useFleet = create<Fleet>()(() => ({
   deltas: {},
   seen: remembered(),
   messages: 0,
+  plans: {},
   unread: 0,
   warnings: [],
+  trouble: "",
   version: "",
   unauthenticated: false,
 }));

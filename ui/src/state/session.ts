@@ -1,5 +1,5 @@
 import { AetherError, client, connection } from "../generated/client";
-import type { AnyEvent } from "../generated/types";
+import type { AnyEvent, Operations } from "../generated/types";
 import { ended } from "../model/conditions";
 import { applyEvents, applyFrame, endDelta, putApproval, putLease, putProcess, seedActivity, useFleet } from "./fleet";
 import { Socket } from "./socket";
@@ -7,6 +7,8 @@ import { extendTimelines, reloadTimelines } from "./timelines";
 
 /** The life of the page: snapshot, then events since the snapshot, again and again when the line breaks. */
 const SEEDED = 40; // newest processes whose last action is looked up at the start
+
+const HEALTH_MS = 15_000;
 
 export const socket = new Socket({
   link: (link) => useFleet.setState({ link }),
@@ -30,6 +32,7 @@ export async function begin(): Promise<void> {
     try {
       const since = await snapshot();
       socket.start(since);
+      setInterval(() => void client.system.status().then((status) => useFleet.setState(healthOf(status)), () => {}), HEALTH_MS);
       return;
     } catch (error) {
       if (error instanceof AetherError && error.status === 401) return;
@@ -40,6 +43,12 @@ export async function begin(): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
+}
+
+/** What the page shows of the house's health; no event tells when the disk is full, so it is asked for. */
+export function healthOf(status: Operations["system.status"]["output"]) {
+  const store = status.health.store;
+  return { version: status.version, warnings: status.warnings, trouble: !store || store.ok ? "" : store.detail };
 }
 
 /** Read everything; the id is read first, so events since then may repeat what the snapshot has, never miss. */
@@ -55,8 +64,7 @@ async function snapshot(known?: number): Promise<number> {
   useFleet.setState({
     ready: true,
     me: who.actor,
-    version: status.version,
-    warnings: status.warnings,
+    ...healthOf(status),
     processes: Object.fromEntries(processes.processes.map((each) => [each.pid, each])),
     approvals: Object.fromEntries([...decided.approvals, ...pending.approvals].map((each) => [each.id, each])),
     deltas: {},
@@ -124,6 +132,10 @@ function follow(event: AnyEvent): void {
   if (type.startsWith("message.")) {
     useFleet.setState(({ messages }) => ({ messages: messages + 1 }));
     countMessages();
+  }
+  if (type.startsWith("plan.") && event.agent !== null) {
+    const { agent, id } = event;
+    useFleet.setState(({ plans }) => ({ plans: { ...plans, [agent]: id } }));
   }
   if (pid === null) return;
   if (/^(process|control|approval)\./.test(type) || type === "agent.usage" || type === "agent.session_started")

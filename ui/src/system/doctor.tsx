@@ -35,6 +35,7 @@ const SIGNS = {
   ok: <Check size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-work" aria-label="ok" />,
   warning: <TriangleAlert size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-limit" aria-label="warning" />,
   missing: <X size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-limit" aria-label="missing" />,
+  failed: <X size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-fail" aria-label="failed" />,
   absent: <Minus size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-faint" aria-label="not available" />,
 };
 

@@ -8,6 +8,7 @@ import { Page, Section } from "../parts/page";
 import { ConnectionState } from "../shell/connection";
 import { NoticeSwitch, ThemeSwitch } from "../shell/switches";
 import { useFleet } from "../state/fleet";
+import { healthOf } from "../state/session";
 import { attempt } from "../state/toasts";
 import { Audit } from "./audit";
 import { Doctor } from "./doctor";
@@ -24,7 +25,7 @@ export default function SystemPage({ tab }: { tab: string }) {
     const found = await attempt("Reading the status", () => client.system.status());
     if (!found) return;
     setStatus(found);
-    useFleet.setState({ warnings: found.warnings, version: found.version });
+    useFleet.setState(healthOf(found));
   }, []);
   useEffect(() => void look(), [look, link]);
   useEffect(() => void document.getElementById(tab)?.scrollIntoView(), [tab, status]);

@@ -17,7 +17,8 @@ export function Tokens() {
   const [leaving, setLeaving] = useState<string | null>(null);
   const look = useCallback(async () => {
     const page = await attempt("Listing tokens", () => client.token.list({ limit: 200 }));
-    if (page) setTokens(page.tokens);
+    // A client's access token ends within the hour and with the refresh token beside it: one line for both.
+    if (page) setTokens(page.tokens.filter((each) => each.kind !== "access"));
   }, []);
   useEffect(() => void look(), [look]);
   const revoke = async (id: string) => {
@@ -40,7 +41,7 @@ export function Tokens() {
           <li key={token.id} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line px-4 py-2 text-sm last:border-0">
             <KeyRound size={15} className="text-faint" />
             <span className="font-medium">{token.name}</span>
-            <span className="rounded bg-raised px-1.5 text-2xs leading-5 text-dim">{token.kind}</span>
+            <span className="rounded bg-raised px-1.5 text-2xs leading-5 text-dim">{token.kind === "refresh" ? "client" : token.kind}</span>
             <span className="min-w-0 truncate font-mono text-xs text-dim">{token.scopes.join(" ")}</span>
             <span className="ml-auto text-xs text-faint tabular">
               by {actorName(token.created_by)}

@@ -44,7 +44,7 @@ function add(story: Story, event: AnyEvent): void {
       }
       if (told?.kind === "control") return;
       const back = story.handed < 0 ? undefined : story.entries[story.handed];
-      if (event.data.input && back?.kind === "control" && back.note && event.data.text.includes(back.note)) {
+      if (event.data.input && back?.kind === "control" && event.data.by === "aetherd") {
         story.entries[story.handed] = { ...back, told: true };
         story.inputs.set(event.data.input, story.handed);
         return;

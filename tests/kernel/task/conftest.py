@@ -1,0 +1,58 @@
+"""A house with real processes for the task room's tests, and short ways into its queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aetherd.core.ids import new_id
+from aetherd.operations.operation import Call
+from fakes import Lab, anyio_backend, estate, lab
+
+__all__ = ["Work", "anyio_backend", "estate", "lab", "work"]
+
+
+@dataclass
+class Work:
+    """One queue of a house, for one test; the house is the same for all."""
+
+    lab: Lab
+    queue: str
+
+    async def agent(self, name: str = "agent") -> Call:
+        made = await self.lab("agent.create", name=f"{name}-{new_id('x')}")
+        call: Call = self.lab.running.agent_call(made.id)
+        return call
+
+    async def put(self, title: str = "work", call: Call | None = None, /, **more: Any) -> Any:
+        return await self.lab("task.create", call, title=title, queue=self.queue, **more)
+
+    async def claim(self, call: Call | None, **more: Any) -> Any:
+        raw = more if "id" in more else {"queue": self.queue, **more}
+        return await self.lab("task.claim", call, **raw)
+
+    async def take(self, call: Call | None) -> str | None:
+        """Claim the next and return its title."""
+        task = (await self.claim(call)).task
+        return None if task is None else str(task.title)
+
+    async def state(self, key: str) -> str:
+        return str((await self.lab("task.get", id=key)).state)
+
+    async def becomes(self, key: str, state: str) -> Any:
+        """Let the sweep of the moment pass, and return the task in a state."""
+        await self.lab.event("task.queued" if state == "queued" else "task.expired", task=key)
+        found = await self.lab("task.get", id=key)
+        assert found.state == state
+        return found
+
+    def events(self, key: str) -> list[str]:
+        """Return the types of the events about a task, in order."""
+        return [one["type"] for one in self.lab.events if one["data"].get("task") == key]
+
+
+@pytest.fixture
+def work(lab: Lab) -> Work:
+    return Work(lab, new_id("q").replace("_", "-"))
