@@ -136,6 +136,7 @@ PROGRAMS: tuple[Program, ...] = (
     ("daemon", ours, ["--quick"], []),
     ("spawn", ours, ["--quick"], []),
     ("footprint", ours, [], []),
+    ("tasks", ours, ["--quick"], []),
     ("memory", memory, ["100000"], ["100000"]),
 )
 

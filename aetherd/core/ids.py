@@ -10,14 +10,12 @@ Pid = NewType("Pid", int)
 AgentId = NewType("AgentId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]  # every call has an id: two digits at a time
 
 
 def _base32(value: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        digits.append(_ALPHABET[value & 31])
-        value >>= 5
-    return "".join(reversed(digits))
+    """Write an even number of digits."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(5 * length - 10, -1, -10)])
 
 
 def new_id(kind: str) -> str:

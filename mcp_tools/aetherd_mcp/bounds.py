@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -44,10 +44,12 @@ class Checked:
             return
         if scope["method"] == "POST" and size <= BODY and read[-1]["type"] == "http.request":
             try:
-                read_message(b"".join(part["body"] for part in read))
+                message = read_message(b"".join(part["body"] for part in read))
             except NoMessage as wrong:
                 await _refusal(wrong, 400)(scope, receive, send)
                 return
+            if "method" in message and "id" in message:
+                scope = {**scope, "aether.id": str(message["id"])}
 
         async def listen() -> Message:
             return read.popleft() if read else await receive()
@@ -62,11 +64,12 @@ def _refusal(wrong: NoMessage, status: int) -> JSONResponse:
 
 @dataclass(slots=True)
 class Seat:
-    """One session, whose it is, and how many of its requests are being served."""
+    """One session, whose it is, and what of it is being served."""
 
     user: Any
     owner: AuthorizationContext
-    busy: int = 0
+    busy: int = 0  # requests and streams
+    ids: set[str] = field(default_factory=set)  # of requests
 
 
 class Room:
@@ -117,19 +120,25 @@ class Room:
                 status = message["status"]
             await send(message)
 
-        seat = self._seats.get(id)
-        if seat is not None:
-            seat.busy += 1
+        seat, key = self._seats.get(id), scope.get("aether.id", "")
+        if seat is None or seat.owner != authorization_context(scope["user"]):
+            await self._app(scope, receive, send)  # which refuses it
+            return
+        if key in seat.ids:  # the SDK would lose the first one's answer
+            wrong = NoMessage(None, types.INVALID_REQUEST, f"id {key[:100]} is in use")
+            await _refusal(wrong, 400)(scope, receive, send)
+            return
+        seat.busy += 1
+        seat.ids |= {key} - {""}
         try:
             await self._app(scope, receive, note)
         finally:
-            if seat is not None:
-                seat.busy -= 1
-                if id in self._seats:
-                    self._seats.move_to_end(id)
-            mine = seat is not None and seat.owner == authorization_context(scope["user"])
-            if mine and (status == 404 or (scope["method"] == "DELETE" and status < 300)):
+            seat.busy -= 1
+            seat.ids.discard(key)
+            if status == 404 or (scope["method"] == "DELETE" and status < 300):
                 self._seats.pop(id, None)
+            elif id in self._seats:
+                self._seats.move_to_end(id)
 
     async def _make_room(self, scope: Scope, owner: AuthorizationContext) -> None:
         while len(self._seats) + self._opening > self._most:

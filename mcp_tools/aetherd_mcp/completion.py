@@ -24,6 +24,7 @@ LISTS = {  # what a name stands for: the operation that lists it, the list in it
     "pid": ("process.list", "processes", "pid"),
     "approval": ("approval.list", "approvals", "id"),
     "terminal": ("terminal.list", "terminals", "terminal"),
+    "workspace": ("workspace.list", "workspaces", "name"),
 }
 
 

@@ -135,7 +135,7 @@ class Asked:
 
     def __init__(self, lean: Lean, request_id: types.RequestId | None, params: Params) -> None:
         self._lean, self.request_id, self.transport = lean, request_id, DUPLEX
-        self._progress_token = progress_token_from_params(params)
+        self._progress_token = progress_token_from_params(params) if params and "_meta" in params else None
         self._cancel_requested: anyio.Event | None = None
         self.scope = anyio.CancelScope()
         self.done = False

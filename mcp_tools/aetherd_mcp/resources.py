@@ -105,6 +105,9 @@ class Resources:
         if source.about == "agent":
             agent: Any = await self._run("agent.get", {"agent": variables["name"]}, call)
             return source.template, agent.id
+        if source.about == "workspace":
+            space: Any = await self._run("workspace.get", {"workspace": variables["workspace"]}, call)
+            return source.template, space.id
         if source.about == "pid":
             return source.template, int(variables["pid"])
         return source.template, next(iter(variables.values()), None)

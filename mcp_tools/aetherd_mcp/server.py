@@ -69,6 +69,11 @@ class _Server(Server[Any]):
             update={"icons": icons("aether")}
         )  # not ours: that goes out with every result of 2026
 
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """Who answers, for the envelope of every answer of 2026; the SDK's own makes a deep copy each time."""
+        return {"name": self.name, "title": self.title, "version": self.version}
+
 
 async def _without_secrets(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
     """Say no more of a crash than that there was one: the SDK's loop for 2025 would tell its text."""

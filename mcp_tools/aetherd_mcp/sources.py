@@ -12,7 +12,7 @@ from mcp.shared.uri_template import UriTemplate
 FIELDS = {"name": "agent"}  # variables that are called otherwise in the operation's input
 JSON, TEXT = "application/json", "text/plain"
 
-About = Literal["pid", "agent", "approval", "terminal"]  # what of an event says which resource it changes
+About = Literal["pid", "agent", "approval", "terminal", "workspace"]  # what of an event says which resource it changes
 
 
 @dataclass(frozen=True)
@@ -175,5 +175,22 @@ SOURCES = (
         mime=TEXT,
         about="terminal",
         changed_by=("terminal.",),
+    ),
+    Source(
+        "aether://workspace/{workspace}",
+        "workspace.get",
+        "A workspace",
+        "Who has it, what is reserved by whom until when, and who wrote past that.",
+        about="workspace",
+        changed_by=("workspace.",),
+    ),
+    Source(
+        "aether://workspace/{workspace}/tree",
+        "fs.list",
+        "The files of a workspace",
+        "Its first 500 files and directories, with size and time.",
+        fixed={"recursive": True, "limit": 500},
+        about="workspace",
+        changed_by=("fs.", "workspace.changed"),
     ),
 )

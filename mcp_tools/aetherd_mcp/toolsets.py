@@ -59,7 +59,6 @@ LEAD = WORKER | {
     "task.complete",
     "task.create",
     "task.delegate",
-    "task.fail",
     "task.get",
     "task.list",
     "terminal.list",
@@ -86,6 +85,7 @@ OPERATOR = LEAD | {
     "fs.search",
     "process.signal",
     "system.doctor",
+    "task.cancel",
     "workspace.unmount",
 }
 

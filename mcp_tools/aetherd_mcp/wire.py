@@ -176,7 +176,7 @@ class Wire:
         if self._closed:
             raise anyio.ClosedResourceError
         rest = memoryview(line)
-        at_once = not self._unsent and not self._writing.locked()
+        at_once = not self._backlog and not self._unsent  # nobody is before us
         if at_once:
             rest = rest[self._sent(rest) :]
             if not rest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 
+from tests.e2e.claude_lab import Claude, aether, model, real, says
 from tests.e2e.daemon_lab import Daemon, Refused, until
 
 TASKS, WORKERS = 120, 4
@@ -46,3 +47,27 @@ def test_no_claim_is_lost_or_given_twice_when_the_daemon_is_killed_between(own: 
     assert TASKS - WORKERS <= len(got) <= TASKS
     done = own.call("task.complete", id=before[0], result="held through")
     assert done["state"] == "done"
+
+
+@real
+def test_a_real_claude_code_does_a_task_it_is_given_through_a_kill_of_the_daemon(own: Daemon) -> None:
+    task = own.call("task.create", title="sweep the cellar", text="all of it")["id"]
+    claim = aether("tool_call", name="task.claim", input={"id": task})
+    complete = aether("tool_call", name="task.complete", input={"id": task, "result": "it shines"})
+    working = {"text": ["I sweep ", {"hold": "go"}, "and finish."]}
+    with model(says("I begin.", claim), says(working, complete), says("Swept.")) as api:
+        claude = Claude(own, api, None)
+        own.call("task.delegate", id=task, to=claude.name)
+        request = api.wait_for_request(2)
+        assert "sweep the cellar" in request.text + request.system
+        held = own.call("task.get", id=task)
+        assert (held["state"], held["holder"]) == ("claimed", f"agent:{claude.spawned['agent']}")
+        own.kill()
+        own.start()
+        assert own.call("task.get", id=task)["due"] == held["due"]
+        api.release("go")
+        assert claude.wait()["text"] == "Swept."
+    done = own.call("task.get", id=task)
+    assert (done["state"], done["result"], done["attempt"]) == ("done", "it shines", 1)
+    inbox = own.call("message.inbox")["messages"]
+    assert [one["kind"] for one in inbox] == ["task_completed", "task_accepted"]

@@ -162,6 +162,26 @@ async def test_of_repeated_keys_the_last_counts_and_a_huge_id_comes_back(faces: 
         assert answer_of(huge.text)["id"] == 10**30
 
 
+async def test_an_id_in_use_is_refused_over_http_and_costs_nobody_an_answer(faces: Faces) -> None:
+    session = await opened(faces, faces.owner)
+    waiting = request(1, "tools/call", name="aether_lab_wait", arguments={"text": "first"})
+    answers: list[httpx2.Response] = []
+    with anyio.fail_after(20):
+        async with faces.http(**HEADERS) as client, anyio.create_task_group() as group:
+
+            async def first() -> None:
+                answers.append(await client.post("/mcp", json=waiting, headers=session))
+
+            group.start_soon(first)
+            await faces.lab.begun.wait()
+            again = await client.post("/mcp", json=request(1, "ping"), headers=session)
+            assert (again.status_code, again.json()["error"]["code"]) == (400, -32600)
+            faces.lab.go_on.set()
+        async with faces.http(**HEADERS) as client:
+            assert answer_of((await client.post("/mcp", json=request(1, "ping"), headers=session)).text)["id"] == 1
+    assert answer_of(answers[0].text)["result"]["structuredContent"] == {"text": "first"}
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_64_megabytes_are_refused_unread(faces: Faces, announced: bool) -> None:
     sent = 0

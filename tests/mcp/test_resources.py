@@ -15,6 +15,7 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, Tool
 
 from aetherd_mcp import feed as feed_module
 from aetherd_mcp import resources as resources_module
+from aetherd_mcp import wire as wire_module
 from aetherd_mcp.sources import SOURCES
 from tests.faces import MODES, Faces
 from tests.mcp.principals import hosted
@@ -236,6 +237,22 @@ async def test_a_subscriber_hears_of_its_resource_and_of_the_list(faces: Faces, 
 
 
 @every_mode
+async def test_the_tree_of_a_workspace_is_read_by_name_and_news_of_it_come(faces: Faces, mode: str) -> None:
+    news, name = News(), f"tree-{mode}"
+    space = await faces.running.invoke("workspace.create", {"name": name})
+    uri = f"aether://workspace/{name}/tree"
+    async with (
+        anyio.create_task_group() as group,
+        faces.client("socket", mode, message_handler=news.on_message) as client,
+    ):
+        await listen(client, news, group, uri)
+        await faces.running.invoke("fs.write", {"workspace": space.id, "path": "src/a.py", "content": "x"})
+        await news.until(ResourceUpdated(uri))
+        assert [one["path"] for one in json.loads(await text_of(client, uri))["entries"]] == ["src", "src/a.py"]
+        group.cancel_scope.cancel()
+
+
+@every_mode
 async def test_nobody_hears_of_what_is_not_his(faces: Faces, mode: str) -> None:
     news, mine, other = News(), await hosted(faces), await hosted(faces)
     hidden, own = f"aether://process/{other.pid}", f"aether://process/{mine.pid}"
@@ -334,6 +351,7 @@ async def test_subscriptions_are_bounded(faces: Faces, mode: str, monkeypatch: p
 
 async def test_a_client_that_reads_nothing_is_no_longer_told(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_module, "SEND_S", 0.2)
+    monkeypatch.setattr(wire_module, "SEND_BUFFER", 64 * 1024)
     bus, one = faces.tools.bus, await hosted(faces)
     others = set(bus._listeners)
     async with faces.raw() as raw:

@@ -139,7 +139,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, monkeypatc
         return real(self, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("alembic.op.create_table", lambda *a, **o: torn(_proxy(), *a, **o))
-    with pytest.raises(Unavailable, match="schema none to .*: killed"):
+    with pytest.raises(Unavailable, match=r"schema none to .*: killed"):
         prepare(path)
     monkeypatch.undo()
     with sqlite3.connect(path) as connection:

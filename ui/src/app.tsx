@@ -11,6 +11,8 @@ const AgentPage = lazy(() => import("./agent/page"));
 const SystemPage = lazy(() => import("./system/page"));
 const ConsentPage = lazy(() => import("./consent/page"));
 const MessagesPage = lazy(() => import("./messages/page"));
+const TasksPage = lazy(() => import("./tasks/page"));
+const WorkspacesPage = lazy(() => import("./workspaces/page"));
 
 export function App() {
   const route = useRoute();
@@ -32,6 +34,8 @@ export function App() {
           {route.page === "agent" && <AgentPage key={route.pid} pid={route.pid} tab={route.tab} />}
           {route.page === "inbox" && <Inbox />}
           {route.page === "messages" && <MessagesPage />}
+          {route.page === "tasks" && <TasksPage />}
+          {route.page === "workspaces" && <WorkspacesPage />}
           {route.page === "system" && <SystemPage tab={route.tab} />}
         </Suspense>
       </Boundary>

@@ -159,14 +159,17 @@ class Root:
         rest = [name]
         while True:
             try:
-                with self.open(above or ".", DIRECTORY) as found:
-                    here = os.readlink(f"/proc/self/fd/{found}")
+                with self.open(above or ".", DIRECTORY) as directory:
+                    here = os.readlink(f"/proc/self/fd/{directory}")
                 break
             except FileNotFoundError:  # not there yet, so no link either
                 above, _, part = above.rpartition("/")
                 rest.insert(0, part)
         top = os.readlink(f"/proc/self/fd/{self.descriptor}")
-        return os.path.normpath(os.path.join(os.path.relpath(here, top), *rest))
+        found = os.path.normpath(os.path.join(os.path.relpath(here, top), *rest))
+        if found.partition("/")[0] == "..":
+            raise OSError(errno.EXDEV, "leads out", path)
+        return found
 
     def followed(self, path: str) -> str:
         """Return where links at the end of a path lead, so that writing to a link writes to its target."""

@@ -125,12 +125,14 @@ class Host:
         """Start a command under an identity; `reach` is what it must get at beside its home and its workspaces."""
         assert self._zygote is not None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - one quick system call
-        groups = await anyio.to_thread.run_sync(self.trees.make, identity.tree)
+        cgroups = await anyio.to_thread.run_sync(self.trees.make, identity.tree)
         windows = None
         if identity.uid is not None:
             shared = [(mount.path, mount.readonly) for mount in mounts]
             seen = [(home, False), *((path, True) for path in (*launch.needs, *reach))]
             windows = self.windows(identity.uid, [*seen, *shared])
+        own = identity.uid is not None
+        groups = [mount.gid for mount in mounts if own and mount.gid is not None and not mount.readonly]
         request = SpawnRequest(
             directory=str(directory),
             argv=launch.argv,
@@ -141,9 +143,9 @@ class Host:
             cols=cols,
             uid=identity.uid,
             gid=identity.uid,
-            groups=[] if identity.uid is None else [mount.gid for mount in mounts if mount.gid is not None],
-            umask=0o022 if identity.uid is None else 0o002,  # its group is its own; a workspace's writes there
-            cgroups=groups,
+            groups=groups,
+            umask=0o002 if groups else 0o022,  # what it makes in a workspace is its group's to write
+            cgroups=cgroups,
             windows=windows,
             rlimits=rlimits or {},
         )

@@ -182,13 +182,14 @@ class Queue:
         self._notices.completed(tx, row)
         freed = fetch(
             tx.execute(
-                "UPDATE task SET blocked = blocked - 1, state = CASE WHEN blocked = 1 THEN 'queued' ELSE state END "
-                "WHERE state = 'waiting' AND id IN (SELECT task FROM task_dependency WHERE needs = ?) RETURNING *",
+                "UPDATE task SET blocked = blocked - 1, "
+                "state = CASE WHEN blocked = 1 AND state = 'waiting' THEN 'queued' ELSE state END "
+                "WHERE blocked > 0 AND id IN (SELECT task FROM task_dependency WHERE needs = ?) RETURNING *",
                 (key,),
             )
         )
         for each in freed:
-            if not each["blocked"]:
+            if each["state"] == "queued":
                 self._queued(tx, each)
         return row
 

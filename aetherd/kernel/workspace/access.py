@@ -26,7 +26,8 @@ class Access:
 
     def named(self, ref: str, user: str, org: str) -> WorkspaceRow:
         """Return a living workspace of that user by id or name."""
-        for row in self._book.rows.values():
+        rows = self._book.rows
+        for row in (rows[ref], *rows.values()) if ref in rows else rows.values():
             if (row.user, row.org) == (user, org) and ref in (row.id, row.name):
                 return row
         raise NotFound(f"no workspace {ref!r}; workspace.list shows those there are", kind="workspace", id=ref)

@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SLACK_NS = 500_000_000  # a tool's call and result are told a little after they happened
+SLACK_NS = 500_000_000  # what begins is told a little after it began; what ends, after it ended
+TICK_NS = 10_000_000  # file times may lag behind by this
 KEPT_NS = 600_000_000_000
 SPANS = 200  # of one agent
 
@@ -28,7 +29,7 @@ class Span:
 
     def meets(self, first: int, last: int) -> bool:
         """Tell whether it overlaps a time."""
-        return self.began - SLACK_NS <= last and (self.ended is None or first <= self.ended + SLACK_NS)
+        return self.began - TICK_NS <= last and (self.ended is None or first <= self.ended)
 
 
 class Activity:
@@ -36,6 +37,13 @@ class Activity:
 
     def __init__(self) -> None:
         self._spans: defaultdict[str, list[Span]] = defaultdict(list)
+        self._spawned: dict[int, int] = {}
+
+    def spawned(self, pid: int) -> None:
+        """A process is about to be started."""
+        self._spawned[pid] = time.time_ns()
+        while len(self._spawned) > SPANS:
+            del self._spawned[next(iter(self._spawned))]
 
     def begin(self, agent: str, pid: int, key: str = "", text: str = "") -> None:
         """A tool was called, or with an empty key a process began that does not tell of its tools."""
@@ -43,7 +51,8 @@ class Activity:
         spans = self._spans[agent]
         if any(span.ended is None and (span.pid, span.key) == (pid, key) for span in spans):
             return
-        spans.append(Span(pid, key, text, now))
+        spawned = None if key else self._spawned.pop(pid, None)
+        spans.append(Span(pid, key, text, now - SLACK_NS if spawned is None else spawned))
         self._spans[agent] = [one for one in spans if one.ended is None or one.ended > now - KEPT_NS][-SPANS:]
 
     def end(self, agent: str, pid: int, key: str | None = None, *, life: bool = False) -> None:

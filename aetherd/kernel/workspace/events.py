@@ -1,4 +1,4 @@
-"""What happens to workspaces; what happens to single files is told by `workspace.changes`."""
+"""What happens to workspaces; which files changed is told by `workspace.changes`."""
 
 from __future__ import annotations
 
@@ -58,6 +58,15 @@ class WorkspaceReleased(Event):
     reason: str
 
 
+class WorkspaceChanged(Event):
+    """A look found that programs changed files; `workspace.changes` says which."""
+
+    type: Literal["workspace.changed"] = "workspace.changed"
+    workspace: str
+    name: str
+    count: int
+
+
 class WorkspaceConflictDetected(Event):
     """A file was written past somebody's reservation; `agent` is who holds that."""
 
@@ -89,6 +98,7 @@ EVENTS = (
     WorkspaceUnmounted,
     WorkspaceReserved,
     WorkspaceReleased,
+    WorkspaceChanged,
     WorkspaceConflictDetected,
     WorkspaceRemoved,
 )

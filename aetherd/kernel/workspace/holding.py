@@ -111,7 +111,8 @@ class Holding:
         while True:
             await self._clock.sleep(SWEEP_S)
             for row in [one for one in self._book.reservations if one.expires_at <= stamp(self._clock.now())]:
-                found = self._book.rows[row.workspace]
+                if (found := self._book.rows.get(row.workspace)) is None:  # removed meanwhile
+                    continue
                 origin.set(Origin("system", None, found.user, found.org))
                 try:
                     await self._store.write(self._expire(row.id))

@@ -8,15 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlmodel import col, select
 
 from aetherd.core.clock import Clock, stamp
+from aetherd.core.errors import AetherError
 from aetherd.kernel.workspace.book import Book
-from aetherd.kernel.workspace.events import WorkspaceConflictDetected
+from aetherd.kernel.workspace.events import WorkspaceChanged, WorkspaceConflictDetected
 from aetherd.kernel.workspace.ports import Messages
 from aetherd.kernel.workspace.sight import Difference, shown
-from aetherd.kernel.workspace.tables import ConflictRow, ReservationRow, WorkspaceRow
+from aetherd.kernel.workspace.tables import ConflictRow, MountRow, ReservationRow, WorkspaceRow
 from aetherd.store import Store, Tx
 
 logger = logging.getLogger(__name__)
@@ -59,9 +61,34 @@ class Record:
     async def seen(self, row: WorkspaceRow, changes: Sequence[tuple[Difference, Author]], newest: int) -> None:
         """Record changes that a look found, and report those past a reservation to whom they concern."""
         await self._write(row, changes, "seen", newest)
+        told = WorkspaceChanged(workspace=row.id, name=row.name, count=len(changes))
+        await self._store.write(lambda tx: tx.emit(told))
         for one, author in changes:
             for held in self._clashes(row, one, author):
                 await self._report(row, Clash(one, author, held, self._at(one)))
+
+    async def agent_changed(self, agent: str, kind: str, event: Any) -> None:
+        """An agent was given another name, or is gone for good."""
+
+        def work(tx: Tx) -> None:
+            for mount in tx.session.exec(select(MountRow).where(MountRow.agent == agent)).all():
+                if kind == "agent.removed":
+                    self._book.end_mount(tx, mount.workspace, agent)
+                elif mount.name != event.name:
+                    mount.name = event.name
+                    self._book.put_mount(tx, mount)
+            for held in tx.session.exec(select(ReservationRow).where(ReservationRow.agent == agent)).all():
+                if kind == "agent.removed":
+                    self._book.end_reservation(tx, held)
+                elif held.holder != event.name:
+                    held.holder = event.name
+                    self._book.put_reservation(tx, held)
+
+        if any(agent in mounts for mounts in self._book.mounts.values()):
+            try:
+                await self._store.write(work)
+            except AetherError as exc:  # the disk is full, say: what is shown of it is old
+                logger.warning("agent %s: what it has of workspaces is not up to date: %s", agent, exc.message)
 
     def _clashes(self, row: WorkspaceRow, one: Difference, author: Author) -> list[ReservationRow]:
         """Return the reservations a change went past; none where it may have been the holder's own."""

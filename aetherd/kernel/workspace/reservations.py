@@ -6,6 +6,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from aetherd.core.errors import Conflict
 from aetherd.kernel.workspace.sight import covers
@@ -53,7 +54,8 @@ class Reservations:
         """Return those on a path at a time (Unix, nanoseconds)."""
         times = [(row, None) for row in self.of(workspace)]
         for row, ended in [*times, *((row, ended) for row, ended in self._past if row.workspace == workspace)]:
-            if row.began_ns <= when and (ended is None or when <= ended) and _on(row, path):
+            ended = ended or int(datetime.fromisoformat(row.expires_at).timestamp() * 1e9)
+            if row.began_ns <= when <= ended and _on(row, path):
                 yield row
 
     def check(self, workspace: str, path: str, tree: bool, who: Party, now: str) -> None:

@@ -21,6 +21,7 @@ import anyio.to_thread
 from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.context import Origin, origin
+from aetherd.core.errors import AetherError
 from aetherd.events import Hub
 from aetherd.events.hub import Batch, Filter, Resync
 from aetherd.kernel.workspace import sight
@@ -35,7 +36,15 @@ from aetherd.store import rider
 
 logger = logging.getLogger(__name__)
 
-TYPES = ("agent.tool_call", "agent.tool_result", "agent.turn_ended", "process.started", "process.exited")
+TYPES = (
+    "agent.tool_call",
+    "agent.tool_result",
+    "agent.turn_ended",
+    "process.spawned",
+    "process.started",
+    "process.exited",
+)
+AGENTS = ("agent.updated", "agent.removed")
 GAP_S = 0.2  # between two looks
 SHARE = 5  # a look that takes long is followed by so many times its length of rest
 HELD_S = 5.0  # how often is looked while something is reserved
@@ -169,12 +178,24 @@ class Watcher:
     # Tasks ------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        everything = Filter("workspace", lambda _agent, _user, _org: True, TYPES)
+        while True:
+            try:
+                await self._hear()
+            except AetherError as exc:  # the log cannot be read just now
+                logger.warning("workspaces are not told who is at work: %s", exc.message)
+                await anyio.sleep(HELD_S)
+
+    async def _hear(self) -> None:
+        everything = Filter("workspace", lambda _agent, _user, _org: True, (*TYPES, *AGENTS))
         with self._hub.subscribe(everything) as subscriber:
             async for item in subscriber.stream():
                 if isinstance(item, Batch):
                     for event in item.events:
-                        if event.agent is not None and event.event is not None:
+                        if event.agent is None or event.event is None:
+                            continue
+                        if event.type in AGENTS:
+                            await self._record.agent_changed(event.agent, event.type, event.event)
+                        else:
                             self._happened(event.type, event.agent, event.pid or 0, event.event)
                 elif isinstance(item, Resync):  # something was missed
                     for key in self._book.rows:
@@ -186,6 +207,9 @@ class Watcher:
             return
         if kind == "agent.tool_call":
             self._activity.begin(agent, pid, event.tool_call, json.dumps(event.input, ensure_ascii=False)[:TOOL])
+            return
+        if kind == "process.spawned":
+            self._activity.spawned(pid)
             return
         if kind == "process.started":
             if event.stdio == "pty":

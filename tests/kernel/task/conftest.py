@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import pytest
 
 from aetherd.core.ids import new_id
+from aetherd.kernel.task.service import SWEEP_S
 from aetherd.operations.operation import Call
-from fakes import Lab, anyio_backend, estate, lab
+from fakes import PATIENCE_S, Lab, anyio_backend, estate, lab
 
 __all__ = ["Work", "anyio_backend", "estate", "lab", "work"]
 
@@ -41,9 +43,17 @@ class Work:
     async def state(self, key: str) -> str:
         return str((await self.lab("task.get", id=key)).state)
 
+    async def happens(self, key: str, kind: str, times: int = 1) -> None:
+        """Let the clock go on until the sweep has done this so often; it may have been half-way when it was moved."""
+        with anyio.fail_after(PATIENCE_S):
+            while self.events(key).count(kind) < times:
+                self.lab.clock.advance(SWEEP_S)
+                with anyio.move_on_after(0.2):
+                    await self.lab._news.wait()
+
     async def becomes(self, key: str, state: str) -> Any:
-        """Let the sweep of the moment pass, and return the task in a state."""
-        await self.lab.event("task.queued" if state == "queued" else "task.expired", task=key)
+        """Return a task once it was taken back into a state."""
+        await self.happens(key, "task.expired")
         found = await self.lab("task.get", id=key)
         assert found.state == state
         return found

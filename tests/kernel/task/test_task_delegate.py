@@ -75,6 +75,17 @@ async def test_a_task_that_waits_is_told_when_it_can_begin(work: Work) -> None:
     assert await kinds(work, hand) == ["task_delegate"]
 
 
+async def test_who_refuses_before_it_can_begin_keeps_nobody_else_from_it(work: Work) -> None:
+    lead, one, two = [await work.agent() for _ in range(3)]
+    first = await work.put("first", lead)
+    made = await work.put("then", lead, to=one.agent, depends_on=[first.id])
+    assert (await work.lab("task.fail", one, id=made.id, reason="no time")).state == "dead"
+    await work.claim(lead, id=first.id)
+    await work.lab("task.complete", lead, id=first.id)
+    assert (await work.lab("task.delegate", lead, id=made.id, to=two.agent)).task.state == "queued"
+    assert (await work.claim(two)).task.id == made.id
+
+
 async def test_what_is_given_up_is_told(work: Work) -> None:
     lead, hand = await work.agent(), await work.agent()
     made = await work.put("climb", lead, to=hand.agent, max_attempts=1)

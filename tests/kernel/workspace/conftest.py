@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ import pytest
 from fakes import Lab, anyio_backend, estate, lab
 
 __all__ = ["anyio_backend", "estate", "lab"]
+
+
+_numbers = itertools.count()
 
 
 @dataclass
@@ -55,6 +58,6 @@ async def pair_in(lab: Lab, name: str) -> Pair:
 
 
 @pytest.fixture
-async def pair(lab: Lab, request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+async def pair(lab: Lab) -> Pair:
     """Give a pair of its own to each test."""
-    yield await pair_in(lab, request.node.name[-50:].replace("[", " ").replace("]", ""))
+    return await pair_in(lab, f"space-{next(_numbers)}")

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from aetherd.core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -75,7 +76,9 @@ async def test_one_names_an_agent_or_a_workspace(pair: Pair) -> None:
 
 
 async def test_programs_of_all_who_have_it_write_the_same_files_and_nobody_elses_get_in(pair: Pair) -> None:
-    assert await pair.sh("ann", f"cd {pair.path} && mkdir sub && echo one > sub/f && umask 077 && echo x > closed") == ""
+    assert (
+        await pair.sh("ann", f"cd {pair.path} && mkdir sub && echo one > sub/f && umask 077 && echo x > closed") == ""
+    )
     await pair(None, "workspace.get")  # a look puts the rights in order
     assert await pair.sh("bob", f"cd {pair.path} && echo two >> sub/f && echo y >> closed && cat sub/f closed") == (
         "one\r\ntwo\r\nx\r\ny\r\n"
@@ -123,7 +126,9 @@ async def test_an_agent_is_spawned_into_a_workspace_and_told_of_it(pair: Pair) -
     assert spawn.cwd == pair.path
     assert f"{pair.space.name} (read and write): {pair.path}" in spawn.context
     assert (await pair.lab("workspace.get", workspace=pair.space.id)).mounts[-1].agent == process.agent
-    child = await pair.lab("process.spawn", pair.lab.agent_of(process), runtime="command", argv=["true"], workspace=pair.space.id)
+    child = await pair.lab(
+        "process.spawn", pair.lab.agent_of(process), runtime="command", argv=["true"], workspace=pair.space.id
+    )
     assert child.agent in [one.agent for one in (await pair.lab("workspace.get", workspace=pair.space.id)).mounts]
     with pytest.raises(Forbidden, match="not mounted for you"):
         await pair.lab("process.spawn", pair.call("eve"), runtime="command", argv=["true"], workspace=pair.space.id)
@@ -174,3 +179,29 @@ async def test_two_workspaces_have_groups_of_their_own(lab: Lab) -> None:
     if lab.kernel.lifecycle.own_uids:
         assert Path(one.path).stat().st_gid != Path(two.path).stat().st_gid
     assert await lab("workspace.get", workspace="one") == one.model_copy(update={"files": 0, "bytes": 0})
+
+
+async def test_an_agent_that_is_renamed_or_removed_is_so_here_too(pair: Pair) -> None:
+    await pair("ann", "workspace.reserve", path="f", reason="x")
+    new = f"{pair.agents['ann'].name}-2"
+    await pair.lab("agent.update", agent=pair.agents["ann"].id, name=new)
+    await pair.lab("agent.remove", agent=pair.agents["bob"].id)
+    with anyio.fail_after(20):
+        while [one.name for one in (await pair(None, "workspace.get")).mounts] != [new]:
+            await anyio.sleep(0.01)
+    assert [one.holder for one in (await pair(None, "workspace.get")).reservations] == [new]
+
+
+async def test_what_programs_do_in_it_can_be_watched(pair: Pair) -> None:
+    seen: list[str] = []
+    with anyio.fail_after(20):
+        changes = await pair.lab.running.invoke(
+            "fs.watch", {"workspace": pair.space.id, "follow": True}, pair.call("ann")
+        )
+        async for part in changes:
+            seen += [one.path for one in part.changes]
+            if not seen:
+                await pair("bob", "fs.write", path="f", content="x")
+            if "f" in seen:
+                break
+        await changes.aclose()

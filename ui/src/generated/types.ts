@@ -2146,6 +2146,13 @@ export interface Workspace {
   bytes: number | null;
 }
 
+/** A look found that programs changed files; `workspace.changes` says which. */
+export interface WorkspaceChangedData {
+  workspace: string;
+  name: string;
+  count: number;
+}
+
 /** Which changes; oldest first. */
 export interface WorkspaceChangesInput {
   /** workspace id or name */
@@ -2632,6 +2639,8 @@ export interface EventData {
   "token.created": TokenCreatedData;
   /** A credential ended. */
   "token.revoked": TokenRevokedData;
+  /** A look found that programs changed files; `workspace.changes` says which. */
+  "workspace.changed": WorkspaceChangedData;
   /** A file was written past somebody's reservation; `agent` is who holds that. */
   "workspace.conflict_detected": WorkspaceConflictDetectedData;
   /** A shared directory was made. */

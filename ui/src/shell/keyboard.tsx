@@ -6,6 +6,8 @@ const KEYS: [string, string[], string][] = [
   ["", ["N"], "new agent"],
   ["", ["G", "H"], "agents (home)"],
   ["", ["G", "I"], "inbox"],
+  ["", ["G", "T"], "tasks"],
+  ["", ["G", "W"], "workspaces"],
   ["", ["G", "S"], "system"],
   ["Lists", ["J"], "next"],
   ["", ["K"], "previous"],

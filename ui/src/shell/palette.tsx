@@ -128,6 +128,14 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               <span className="flex-1">Messages</span>
               <Key>G M</Key>
             </Command.Item>
+            <Command.Item className={ITEM} value="go tasks queue work" onSelect={run(() => go("/tasks"))}>
+              <span className="flex-1">Tasks</span>
+              <Key>G T</Key>
+            </Command.Item>
+            <Command.Item className={ITEM} value="go workspaces shared files reservations" onSelect={run(() => go("/workspaces"))}>
+              <span className="flex-1">Workspaces</span>
+              <Key>G W</Key>
+            </Command.Item>
             <Command.Item className={ITEM} value="go system doctor tokens audit" onSelect={run(() => go("/system"))}>
               <span className="flex-1">System</span>
               <Key>G S</Key>

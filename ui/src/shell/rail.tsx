@@ -1,4 +1,4 @@
-import { Bot, Inbox, Keyboard, MessagesSquare, Search, Server } from "lucide-react";
+import { Bot, FolderOpen, Inbox, Keyboard, ListChecks, MessagesSquare, Search, Server } from "lucide-react";
 import type { ReactNode } from "react";
 import { Key, MOD } from "../parts/button";
 import { useDialogs } from "../state/dialogs";
@@ -30,6 +30,8 @@ export function Rail({ route, pending }: { route: Route; pending: number }) {
       <Place icon={<Bot size={18} />} label="Agents" path="/" here={route.page === "agents" || route.page === "agent"} />
       <Place icon={<Inbox size={18} />} label="Inbox" path="/inbox" here={route.page === "inbox"} badge={pending} />
       <Place icon={<MessagesSquare size={18} />} label="Messages" path="/messages" here={route.page === "messages"} badge={unread} calm />
+      <Place icon={<ListChecks size={18} />} label="Tasks" path="/tasks" here={route.page === "tasks"} />
+      <Place icon={<FolderOpen size={18} />} label="Workspaces" path="/workspaces" here={route.page === "workspaces"} />
       <Place icon={<Server size={18} />} label="System" path="/system" here={route.page === "system"} alarm={warned > 0} />
       {route.page !== "agents" && <FleetList pid={route.pid} />}
       <div className="hidden flex-1 md:block" />

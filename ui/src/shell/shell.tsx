@@ -36,6 +36,8 @@ export function Shell({ route, children }: { route: Route; children: ReactNode }
     "g h": () => go("/"),
     "g i": () => go("/inbox"),
     "g m": () => go("/messages"),
+    "g t": () => go("/tasks"),
+    "g w": () => go("/workspaces"),
     "g s": () => go("/system"),
   });
 

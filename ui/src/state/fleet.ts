@@ -20,6 +20,10 @@ export interface Fleet {
   seen: Record<number, string>;
   /** goes up when anything about messages happened */
   messages: number;
+  /** goes up when anything about workspaces happened */
+  workspaces: number;
+  /** goes up when anything about tasks happened */
+  tasks: number;
   /** newest event about the plan of each agent: what shows a plan reads it again */
   plans: Record<string, number>;
   /** messages for you that you have not looked at */
@@ -50,6 +54,8 @@ export const useFleet = create<Fleet>()(() => ({
   deltas: {},
   seen: remembered(),
   messages: 0,
+  workspaces: 0,
+  tasks: 0,
   plans: {},
   unread: 0,
   warnings: [],

@@ -1,8 +1,8 @@
 import { useSyncExternalStore } from "react";
 
-/** Where we are: `/`, `/agents/7/terminal`, `/inbox`, `/messages`, `/system`, `/consent?…`. */
+/** Where we are: `/`, `/agents/7/terminal`, `/inbox`, `/messages`, `/tasks`, `/workspaces`, `/system`, `/consent?…`. */
 export interface Route {
-  page: "agents" | "agent" | "inbox" | "messages" | "system" | "consent";
+  page: "agents" | "agent" | "inbox" | "messages" | "tasks" | "workspaces" | "system" | "consent";
   pid: number;
   tab: string;
 }
@@ -12,7 +12,7 @@ const EVENT = "aether:navigate";
 export function routeOf(path: string): Route {
   const [page = "", key = "", tab = ""] = path.split("/").filter(Boolean);
   if (page === "agents" && Number(key) > 0) return { page: "agent", pid: Number(key), tab: tab || "timeline" };
-  if (page === "inbox" || page === "messages" || page === "system" || page === "consent") return { page, pid: 0, tab: key };
+  if (page === "inbox" || page === "messages" || page === "tasks" || page === "workspaces" || page === "system" || page === "consent") return { page, pid: 0, tab: key };
   return { page: "agents", pid: 0, tab: "" };
 }
 

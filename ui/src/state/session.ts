@@ -4,6 +4,7 @@ import { ended } from "../model/conditions";
 import { applyEvents, applyFrame, endDelta, putApproval, putLease, putProcess, seedActivity, useFleet } from "./fleet";
 import { Socket } from "./socket";
 import { extendTimelines, reloadTimelines } from "./timelines";
+import { useToasts } from "./toasts";
 
 /** The life of the page: snapshot, then events since the snapshot, again and again when the line breaks. */
 const SEEDED = 40; // newest processes whose last action is looked up at the start
@@ -121,6 +122,7 @@ function receive(events: AnyEvent[]): void {
   applyEvents(events);
   extendTimelines(events);
   for (const event of events) follow(event);
+  if (events.some((event) => event.type.startsWith("task."))) useFleet.setState(({ tasks }) => ({ tasks: tasks + 1 }));
 }
 
 /** Fetch again what an event says has changed but does not hold. */
@@ -132,6 +134,11 @@ function follow(event: AnyEvent): void {
   if (type.startsWith("message.")) {
     useFleet.setState(({ messages }) => ({ messages: messages + 1 }));
     countMessages();
+  }
+  if (type.startsWith("workspace.")) useFleet.setState(({ workspaces }) => ({ workspaces: workspaces + 1 }));
+  if (type === "workspace.conflict_detected") {
+    const { by, path, name, holder } = event.data;
+    useToasts.getState().show({ tone: "need", title: `${by ?? "Somebody"} wrote past ${holder}'s reservation`, hint: `${path} in workspace ${name}` });
   }
   if (type.startsWith("plan.") && event.agent !== null) {
     const { agent, id } = event;
