@@ -126,13 +126,12 @@ class Host:
         assert self._zygote is not None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - one quick system call
         cgroups = await anyio.to_thread.run_sync(self.trees.make, identity.tree)
-        windows = None
+        windows, groups = None, []
         if identity.uid is not None:
             shared = [(mount.path, mount.readonly) for mount in mounts]
             seen = [(home, False), *((path, True) for path in (*launch.needs, *reach))]
             windows = self.windows(identity.uid, [*seen, *shared])
-        own = identity.uid is not None
-        groups = [mount.gid for mount in mounts if own and mount.gid is not None and not mount.readonly]
+            groups = [mount.gid for mount in mounts if mount.gid is not None]
         request = SpawnRequest(
             directory=str(directory),
             argv=launch.argv,

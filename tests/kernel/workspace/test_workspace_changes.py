@@ -22,6 +22,7 @@ async def told(pair: Pair, who: str) -> list[str]:
 async def test_changes_say_who_made_them(pair: Pair) -> None:
     await pair("ann", "fs.write", path="by-fs", content="1")
     await pair.sh("bob", f"echo 2 > {pair.path}/by-shell")
+    await pair(None, "workspace.get")  # which looks: changes stand in the order in which they were found
     await pair(None, "fs.write", path="by-hand", content="3")
     await pair(None, "fs.remove", path="by-fs")
     page = await pair("ann", "workspace.changes")
