@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from aetherd.operations.operation import Call, Owner
@@ -54,15 +53,6 @@ class Processes(Protocol):
 
     def living(self, agent: str) -> Sequence[Living]:
         """Return an agent's processes that run."""
-        ...
-
-
-class Place(Protocol):
-    """A workspace as a caller may use it."""
-
-    @property
-    def path(self) -> Path:
-        """Its directory."""
         ...
 
 

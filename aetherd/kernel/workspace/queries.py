@@ -26,7 +26,6 @@ class View:
     def __init__(self, store: Store, book: Book, watcher: Watcher, processes: Processes, ground: Path) -> None:
         self._store, self._book, self._watcher = store, book, watcher
         self._processes, self._ground = processes, ground
-        self.own_uids = False
 
     async def workspace(self, row: WorkspaceRow) -> m.Workspace:
         """Return one with all that belongs to it."""
@@ -55,7 +54,7 @@ class View:
         """Return who has it, and since when really."""
         living = self._processes.living(mount.agent)
         fresh = [one.pid for one in living if (one.begun_at or "") >= mount.created_at]
-        live = bool(living) and (not self.own_uids or len(fresh) == len(living))
+        live = bool(living) and (not self._watcher.own_uids or len(fresh) == len(living))
         where = "its fs tools reach it now; its own programs "
         if live:
             note = where + "too"
@@ -63,7 +62,7 @@ class View:
             note = where + f"from its next start: process {living[-1].pid} was started before"
         else:
             note = where + "when it is started"
-        if mount.mode == "ro" and not self.own_uids:
+        if mount.mode == "ro" and not self._watcher.own_uids:
             note += "; ro holds for fs tools only, because agents share the daemon's uid here"
         return m.Mounted.model_validate(
             {
@@ -83,7 +82,7 @@ class View:
     def left(self, agent: str, mount: MountRow | None) -> str:
         """Say what an agent still reaches of a workspace it no longer has."""
         living = self._processes.living(agent)
-        if not self.own_uids:
+        if not self._watcher.own_uids:
             return "agents share the daemon's uid here: its own programs can still reach the directory"
         if mount is not None and any((one.begun_at or "") >= mount.created_at for one in living):
             return f"its own programs in process {living[-1].pid} still reach it, until that ends"

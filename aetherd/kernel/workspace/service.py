@@ -55,7 +55,7 @@ class WorkspaceService:
         message: Messages,
     ) -> None:
         self._store, self._settings, self._clock, self._lifecycle = store, settings, clock, lifecycle
-        self._agents, self._processes, self._files = agent, process, fs
+        self._agents, self._processes = agent, process
         self._ground = settings.home / "workspaces"
         self._book = Book(store)
         record = Record(store, clock, self._book, message)
@@ -81,7 +81,7 @@ class WorkspaceService:
         """Watch what changes, and end what has had its time."""
         await anyio.to_thread.run_sync(ground.open_ground, self._ground)
         await self._book.load()
-        self._view.own_uids = own_uids = self._lifecycle.own_uids
+        own_uids = self._lifecycle.own_uids
         for row in self._book.rows.values():
             await anyio.to_thread.run_sync(ground.make, self._ground / row.id, row.gid if own_uids else None)
         async with self._watcher.running(own_uids), anyio.create_task_group() as group:

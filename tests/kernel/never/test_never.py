@@ -66,14 +66,9 @@ async def test_an_agent_kills_only_with_leave_by_whichever_operation(lab: Lab) -
 
 
 async def test_leave_for_a_runtimes_tool_is_none_for_an_operation_of_the_same_name(lab: Lab) -> None:
-    process = await lab.ready(await lab.spawn())
-    approval, store = lab.kernel.rooms["approval"], lab.kernel.store
-    asked = await store.write(
-        lambda tx: approval.ask_permission(
-            tx, pid=process.pid, agent=process.agent, request="1/r", title="t", tool="process.kill", input={}
-        )
-    )
-    await lab("approval.decide", id=asked.id, decision="allow_run")
+    process = await lab.spawn(goal="ask process.kill ls ;; work")
+    asked = await lab.event("approval.requested", pid=process.pid, title="Run ls")
+    await lab("approval.decide", id=asked["data"]["approval"], decision="allow_run")
     with pytest.raises(PendingApproval):
         await lab("process.kill", lab.agent_of(process), pid=process.pid)
     assert (await lab("process.get", pid=process.pid)).ended_by is None

@@ -10,7 +10,7 @@ import pytest
 
 from aetherd.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound
 from aetherd.kernel.workspace import holding
-from tests.kernel.workspace.conftest import Pair
+from tests.kernel.workspace.conftest import Pair, pair_in
 
 pytestmark = pytest.mark.anyio
 
@@ -171,8 +171,6 @@ async def test_reservations_are_bounded(pair: Pair, monkeypatch: pytest.MonkeyPa
 
 
 async def test_reservations_outlive_the_daemon(estate: Any) -> None:
-    from tests.kernel.workspace.conftest import pair_in
-
     async with estate.open() as lab:
         pair = await pair_in(lab, "lasting")
         held = await pair("ann", "workspace.reserve", path="f", reason="x")
