@@ -161,7 +161,7 @@ async def test_a_frozen_reader_is_resynced_and_loses_nothing(served: Served) -> 
         store, first = served.running.kernel.store, served.house.hub.newest + 1
         for start in range(0, expected, 500):
             await store.write(lambda tx, start=start: emit(tx, start, 500))
-        (subscriber,) = next(iter(served.house.hub._groups.values()))
+        (subscriber,) = served.following()
         assert subscriber._bytes <= 4 * 1024 * 1024
         text, last = b"", f"id: {first + expected - 1}\n".encode()
         frozen.setblocking(False)
@@ -191,5 +191,5 @@ async def test_a_stuck_reader_is_cut(served: Served, monkeypatch: pytest.MonkeyP
         )
         with anyio.fail_after(5):
             await served.subscribers(1)
-            while served.house.hub._count:
+            while served.following():
                 await served.running.kernel.store.write(lambda tx: emit(tx, 0, 500))

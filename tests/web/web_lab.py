@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from aetherd.core.errors import Conflict, Forbidden
 from aetherd.core.model import Model
 from aetherd.events import Frame
+from aetherd.events.hub import Subscriber
 from aetherd.operations.catalog import describe
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call, Effect, Rule, operation, operations_of
@@ -187,10 +188,16 @@ class Served:
         """Show a frame to whoever watches."""
         self.house.hub.publish_frame(Frame(**{"kind": "gauge", "data": {"cpu": 1}, **changes}))
 
+    def following(self) -> list[Subscriber]:
+        """Return who follows the events from outside; the house's own rooms do so too."""
+        groups = self.house.hub._groups.items()
+        return [one for filter, members in groups if "/" in filter.viewer for one in members]
+
     async def subscribers(self, count: int) -> None:
         """Wait until that many follow the events."""
-        while self.house.hub._count != count:
-            await anyio.sleep(0)
+        with anyio.fail_after(10):
+            while len(self.following()) != count:
+                await anyio.sleep(0)
 
 
 @asynccontextmanager
