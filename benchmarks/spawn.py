@@ -55,6 +55,7 @@ def commands(daemon: Daemon, rounds: int, found: Found) -> None:
         child.kill()
         child.wait()
         daemon.kill_agent(pid)
+        daemon.call("process.wait", pid=pid, timeout_s=10)  # its end is not the next one's beginning
         if number >= 2:  # the first ones warm up
             found.setdefault("command", []).append(took)
             found.setdefault("command by hand", []).append(bare)

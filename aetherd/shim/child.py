@@ -8,9 +8,8 @@ import json
 import os
 import resource
 import signal
+import struct
 import termios
-
-from ptyprocess import PtyProcess
 
 from aetherd.shim import syscalls
 from aetherd.shim.errors import SpawnFailed, reason
@@ -31,14 +30,13 @@ class Child:
     For a terminal `stdin` and `stdout` are the same descriptor and `stderr` is -1. All are non-blocking.
     """
 
-    __slots__ = ("_keep", "os_pid", "stderr", "stdin", "stdout")
+    __slots__ = ("os_pid", "stderr", "stdin", "stdout")
 
-    def __init__(self, os_pid: int, stdin: int, stdout: int, stderr: int, keep: object = None) -> None:
+    def __init__(self, os_pid: int, stdin: int, stdout: int, stderr: int) -> None:
         self.os_pid = os_pid
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
-        self._keep = keep
         for descriptor in {stdin, stdout, stderr} - {-1}:
             os.set_blocking(descriptor, False)
             os.set_inheritable(descriptor, False)
@@ -62,48 +60,50 @@ def start(request: dict[str, Any]) -> Child:
 
 
 def _start_pty(request: dict[str, Any], report: int) -> Child:
-    # PtyProcess makes the session, the controlling terminal and its size, and closes every descriptor but the
-    # report. Its exec is not used: it looks the command up in the PATH of the shim instead of the agent's,
-    # before the uid and the mounts are those of the agent, and it cannot say which step failed. So the
-    # preexec function executes and does not return; the command named here only has to exist.
-    shim = os.getpid()
-    pty = PtyProcess.spawn(
-        ["/proc/self/exe"],
-        preexec_fn=lambda: become(request, report, shim),
-        dimensions=(request["rows"], request["cols"]),
-        pass_fds=(report,),
-    )
-    # The object is kept, because it closes the descriptor when it is collected.
-    pty.delayafterclose = 0.0
-    return Child(pty.pid, pty.fd, pty.fd, -1, pty)
+    ours, theirs = os.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", request["rows"], request["cols"], 0, 0))
+    os_pid = _fork(request, report, (theirs, theirs, theirs))
+    os.close(theirs)
+    return Child(os_pid, ours, ours, -1)
 
 
 def _start_pipes(request: dict[str, Any], report: int) -> Child:
-    # Pipes by hand: ptyprocess only knows terminals, and subprocess cannot name the step that failed either.
-    shim = os.getpid()
     ours_in, theirs_in = os.pipe()[::-1]
     ours_out, theirs_out = os.pipe()
     ours_err, theirs_err = os.pipe()
     for descriptor in (ours_in, ours_out):
         with contextlib.suppress(OSError):  # more than this user may have: the usual 64 KiB do
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-    os_pid = os.fork()
-    if os_pid == 0:
-        try:
-            os.setsid()
-            # Out of the way of 0 to 2 first, so that no dup2 overwrites what a later one needs.
-            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out, theirs_err)]
-            report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, 3)
-            for number, end in enumerate(ends):
-                os.dup2(end, number)
-            os.closerange(3, report)
-            os.closerange(report + 1, 1 << 20)
-            become(request, report, shim)
-        finally:
-            os._exit(127)
+    os_pid = _fork(request, report, (theirs_in, theirs_out, theirs_err))
     for descriptor in (theirs_in, theirs_out, theirs_err):
         os.close(descriptor)
     return Child(os_pid, ours_in, ours_out, ours_err)
+
+
+def _fork(request: dict[str, Any], report: int, ends: tuple[int, int, int]) -> int:
+    """Fork the process, the leader of a session of its own, with these as its standard streams.
+
+    By hand: subprocess and ptyprocess look a command up before uid and mounts are those of the agent, cannot say
+    which step failed, and cost every shim a fifth of a megabyte.
+    """
+    shim = os.getpid()
+    os_pid = os.fork()
+    if os_pid != 0:
+        return os_pid
+    try:
+        os.setsid()
+        if request["stdio"] == "pty":
+            fcntl.ioctl(ends[0], termios.TIOCSCTTY, 0)
+        # Out of the way of 0 to 2 first, so that no dup2 overwrites what a later one needs.
+        high = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in ends]
+        report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, 3)
+        for number, end in enumerate(high):
+            os.dup2(end, number)
+        os.closerange(3, report)
+        os.closerange(report + 1, 1 << 20)
+        become(request, report, shim)
+    finally:
+        os._exit(127)
 
 
 def become(request: dict[str, Any], report: int, shim: int) -> NoReturn:
@@ -162,8 +162,7 @@ def _message(step: str, what: str, error: BaseException, number: int) -> str:
 
 def _default_signals() -> None:
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
+    syscalls.default_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

@@ -212,7 +212,7 @@ class Shim:
         if not self.pty:
             self.loop.close(self.child.stdout)
         else:
-            self.loop.want(self.child.stdout, 0)  # PtyProcess owns the descriptor
+            self.loop.want(self.child.stdout, 0)  # it is also where input goes
         self.output_open = False
 
     def _store(self, size: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import hashlib
-import importlib.util
 import itertools
 import json
 import os
@@ -244,11 +243,7 @@ def _connect(handle: int, name: str) -> socket.socket | None:
 
 def _launch(run_dir: Path, name: str, lease: float, deadline: float) -> None:
     """Run the zygote's program, which returns once its background self listens."""
-    found = importlib.util.find_spec("ptyprocess")
-    if found is None or found.origin is None:
-        raise ShimError("ptyprocess is not installed")
-    command = [sys.executable, "-I", "-S", "-E", str(PROGRAM)]
-    command += [str(run_dir / f"{name}.sock"), str(lease), str(Path(found.origin).parent.parent)]
+    command = [sys.executable, "-I", "-S", "-E", str(PROGRAM), str(run_dir / f"{name}.sock"), str(lease)]
     with open(run_dir / f"{name}.log", "wb") as log:
         try:
             # An empty environment: what the daemon knows is for no agent, nor for anyone who reads /proc.

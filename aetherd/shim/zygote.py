@@ -22,7 +22,6 @@ if __name__ == "__main__":
     _stand_in = type(sys)("aetherd")
     _stand_in.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
     sys.modules["aetherd"] = _stand_in
-    sys.path += sys.argv[3:]  # where ptyprocess is
 
 from aetherd.shim import frames, peer, syscalls
 from aetherd.shim.entry import failure, live
@@ -225,8 +224,8 @@ def check(request: dict[str, Any]) -> None:
 def main() -> None:
     """Listen, go into the background, serve.
 
-    Arguments: the path of the socket, seconds to live without a connection, directories to import from. What
-    is imported here is in every shim, and the less of it the fewer pages a shim copies: so there is no argparse.
+    Arguments: the path of the socket, seconds to live without a connection. What is imported here is in every
+    shim, and the less of it the fewer pages a shim copies: so there is no argparse.
     """
     place, name = os.path.split(os.path.abspath(sys.argv[1]))
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
