@@ -14,15 +14,17 @@ from aetherd.events import Hub
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.doors import Doors
 from aetherd.operations.grants import Grants
-from aetherd.operations.operation import Call, Face
+from aetherd.operations.operation import Call, Face, ProgressFn
 from aetherd.operations.registry import Registry
 
 
 class Authenticate(Protocol):
     """Turn a credential into who is calling."""
 
-    async def __call__(self, token: str, face: Face, *, door: int | None = None) -> Call:
-        """Return a fresh `Call`; raises `Unauthenticated`.
+    async def __call__(
+        self, token: str, face: Face, *, door: int | None = None, progress: ProgressFn | None = None
+    ) -> Call:
+        """Return a fresh `Call` that tells its progress there; raises `Unauthenticated`.
 
         `door` is the process whose own socket the caller came through: a token of another process is refused.
         """

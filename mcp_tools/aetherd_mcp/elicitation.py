@@ -28,13 +28,14 @@ from aetherd.core.errors import PendingApproval
 from aetherd.operations.operation import Answer, Call
 from aetherd_mcp.caller import credential
 from aetherd_mcp.keys import key_at
+from aetherd_mcp.task import Result
 
 ASK_S = 300.0  # then the question is left to the inbox
 STATE_S = 3600.0  # how long a client of 2026 may take to call again
 LEAVE = "leave"  # the one thing asked for
 LONGEST = 4000  # characters of a call that are shown
 
-Perform = Callable[[str, dict[str, Any], Call], Awaitable[types.CallToolResult]]
+Perform = Callable[[str, dict[str, Any], Call], Awaitable[Result]]
 
 
 class Elicitation:
@@ -56,7 +57,7 @@ class Elicitation:
 
     async def call(
         self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams, call: Call
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    ) -> Result | types.InputRequiredResult:
         """Make a call; when it needs leave and its person can be asked, ask, and go on with the answer.
 
         Raises `PendingApproval` when they did not say: it waits in the inbox.
@@ -86,7 +87,7 @@ class Elicitation:
 
     async def _go_on(
         self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams, call: Call, approval: str, said: Any
-    ) -> types.CallToolResult:
+    ) -> Result:
         if not isinstance(said, types.ElicitResult) or said.action == "cancel":
             raise PendingApproval(
                 "nobody answered at the client, so it waits in the inbox: a person allows it in the console or with "

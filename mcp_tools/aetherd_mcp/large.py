@@ -31,6 +31,10 @@ class _Kept:
     until: float
 
 
+class Plain(dict[str, Any]):
+    """What a tool call answers, as it goes over the wire in 2026; 2025 has no `resultType`."""
+
+
 class LargeResults:
     """The whole of what was cut, each for whom it was answered; the oldest give way."""
 
@@ -39,12 +43,13 @@ class LargeResults:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
 
-    def result(self, op: Operation, value: BaseModel, call: Call) -> types.CallToolResult:
-        """Return what a tool call answers: all of it, or its head and where the rest is."""
+    def result(self, op: Operation, value: BaseModel, call: Call) -> types.CallToolResult | dict[str, Any]:
+        """Return what a tool call answers: all of it, written out already, or its head and where the rest is."""
         text = value.model_dump_json()
         whole = value.model_dump(mode="json")
         if len(text) <= BOUND:
-            return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=whole)
+            content = [{"type": "text", "text": text}]
+            return Plain(content=content, structuredContent=whole, isError=False, resultType="complete")
         uri = TEMPLATE.expand({"id": self._keep(text, call)})
         head = shorten(whole, uri)
         try:

@@ -2,8 +2,8 @@
 
 The SDK passes each message through queues and tasks of its own; here whoever takes a request off the wire works on
 it and writes its answer, and at least one more task waits meanwhile, for the next request or for a cancellation. So a
-client that asks one thing after the other costs no task and no queue. The kernel, and so every check of both eras,
-is the SDK's.
+client that asks one thing after the other costs no task and no queue. The kernel, and so every check of what
+comes in, in both eras, is the SDK's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import anyio.abc
 import anyio.lowlevel
 import mcp_types as types
 from mcp.server.connection import Connection, NotifyOnlyOutbound
+from mcp.server.context import HandlerResult
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import ServerRunner, aclose_shielded, serve_one
 from mcp.shared.dispatcher import (
@@ -30,12 +31,13 @@ from mcp.shared.dispatcher import (
     run_notify_intercept,
 )
 from mcp.shared.exceptions import MCPError, NoBackChannelError
-from mcp.shared.inbound import InboundLadderRejection, InboundModernRoute, classify_inbound_request
+from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
 from mcp.shared.jsonrpc_dispatcher import handler_exception_to_error_data, progress_token_from_params
 from mcp.shared.transport_context import TransportContext
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic_core import to_json
 
+from aetherd_mcp.large import Plain
 from aetherd_mcp.menu import Menu
 from aetherd_mcp.wire import GONE, IN_FLIGHT, Message, Wire
 
@@ -46,6 +48,7 @@ SPARE = 2  # tasks that wait for messages
 GOODBYE_S = 5.0  # for telling a client that its answer is no longer waited for
 DUPLEX = TransportContext(kind="unix", can_send_request=True)
 ONE_WAY = TransportContext(kind="unix", can_send_request=False)  # in 2026 a server asks nothing
+ENVELOPE = (types.PROTOCOL_VERSION_META_KEY, types.CLIENT_INFO_META_KEY, types.CLIENT_CAPABILITIES_META_KEY)
 Params = Mapping[str, Any] | None
 
 
@@ -60,14 +63,27 @@ async def serve(server: Server[Any], wire: Wire) -> None:
         await era.end()
 
 
+class Runner(ServerRunner[Any]):
+    """The SDK's kernel, which does not check again what is made to fit; without this it only takes longer."""
+
+    def _serialize(self, method: str, version: str, result: HandlerResult) -> dict[str, Any]:
+        if type(result) is not Plain:
+            return super()._serialize(method, version, result)
+        fitting = {**result}
+        if version not in MODERN_PROTOCOL_VERSIONS:
+            del fitting["resultType"]
+        return self._stamp_server_info(version, fitting)
+
+
 class Era:
     """The first request decides the era of a connection, for good; the other era's requests are refused."""
 
     def __init__(self, server: Server[Any], lean: Lean) -> None:
         self._server, self._outbound = server, NotifyOnlyOutbound(lean)
         self._modern: bool | None = None
-        self._same: tuple[InboundModernRoute, ServerRunner[Any]] | None = None  # the envelope it began with
-        self.handshake = ServerRunner(
+        self._same: Runner | None = None  # of the envelope it began with
+        self._envelope: tuple[Any, ...] | None = None
+        self.handshake = Runner(
             server, Connection.for_loop(lean), {}, init_options=server.create_initialization_options()
         )
 
@@ -94,26 +110,28 @@ class Era:
             raise MCPError(
                 types.UNSUPPORTED_PROTOCOL_VERSION, "this connection speaks 2026-07-28, which has no handshake", data
             )
+        assert isinstance(asked, Asked)
+        asked.transport = ONE_WAY
+        meta = params.get("_meta") if params else None
+        envelope = tuple(meta.get(key) for key in ENVELOPE) if isinstance(meta, Mapping) else None
+        if self._same is not None and envelope == self._envelope:  # it was found good
+            return await self._same.on_request(asked, method, params)
         route = classify_inbound_request({"method": method, "params": params})
         if isinstance(route, InboundLadderRejection):
             raise MCPError(route.code, route.message, route.data)
-        assert isinstance(asked, Asked)
-        asked.transport = ONE_WAY
-        if self._same is not None and self._same[0] == route:
-            return await self._same[1].on_request(asked, method, params)
         connection = Connection.from_envelope(
             route.protocol_version, route.client_info, route.client_capabilities, outbound=self._outbound
         )
-        if self._same is None:
-            self._same = route, ServerRunner(self._server, connection, {})
-            return await self._same[1].on_request(asked, method, params)
+        if self._same is None and route.client_capabilities is not None:  # else null would be as good as none
+            self._same, self._envelope = Runner(self._server, connection, {}), envelope
+            return await self._same.on_request(asked, method, params)
         return await serve_one(self._server, asked, method, params, connection=connection, lifespan_state={})
 
     async def end(self) -> None:
         """Close what handlers keep with the connection."""
         await aclose_shielded(self.handshake.connection)
         if self._same is not None:
-            await aclose_shielded(self._same[1].connection)
+            await aclose_shielded(self._same.connection)
 
     async def on_notify(self, asked: DispatchContext[TransportContext], method: str, params: Params) -> None:
         """Hand a notification to the kernel; before the first request there is nobody to tell."""
@@ -254,19 +272,19 @@ class Lean(Dispatcher[TransportContext]):
     async def _answer(self, asked: Asked, on_request: OnRequest, method: str, params: Params) -> None:
         id = asked.request_id
         assert id is not None
-        line = b""
+        line: tuple[bytes, ...] = ()
         try:
             with asked.scope:
                 self._running[str(id)] = asked
                 try:
                     line = written(id, await on_request(asked, method, params))
                 except Exception as exc:
-                    line = refused(id, exc)
+                    line = (refused(id, exc),)
                 finally:
                     asked.done = True
                     del self._running[str(id)]
             if not asked.scope.cancel_called:
-                await self._wire.write(line)
+                await self._wire.write(*line)
         except GONE:
             logger.debug("an answer found nobody")
         finally:
@@ -355,15 +373,14 @@ class Waiter:
             self.done.set()
 
 
-def written(id: types.RequestId, result: dict[str, Any]) -> bytes:
-    """Return an answer as its line; a menu is not written out again."""
+def written(id: types.RequestId, result: dict[str, Any]) -> tuple[bytes, ...]:
+    """Return an answer as the parts of its line; a menu is neither written out again nor copied."""
     menu = result.get("tools")
     if isinstance(menu, Menu):
         rest = to_json({key: value for key, value in result.items() if key != "tools"}, inf_nan_mode="null")
-        body = b'{"tools":%b%b' % (menu.json, rest[1:] if rest == b"{}" else b"," + rest[1:])
-    else:
-        body = to_json(result, inf_nan_mode="null")
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (to_json(id), body)
+        head = b'{"jsonrpc":"2.0","id":%b,"result":{"tools":' % to_json(id)
+        return head, menu.json, b"%b}\n" % (rest[1:] if rest == b"{}" else b"," + rest[1:])
+    return (b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (to_json(id), to_json(result, inf_nan_mode="null")),)
 
 
 def refused(id: types.RequestId, exc: Exception) -> bytes:

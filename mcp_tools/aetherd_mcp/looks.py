@@ -10,34 +10,31 @@ import mcp_types as types
 from aetherd.operations.operation import Effect, Operation
 
 NAMES = {"fs": "files", "gpu": "GPU", "mcp": "MCP servers"}
-ICONS = {  # one path each, drawn as a line on 24 by 24
-    "agent": "M12 12a4 4 0 100-8 4 4 0 000 8zM4 21a8 8 0 0116 0",
-    "approval": "M4 12l5 6L20 6",
-    "audit": "M6 3h12v18H6zM9 8h6M9 12h6M9 16h4",
-    "control": "M3 7h18v10H3zM7 11h1M12 11h1M17 11h1M8 14h8",
-    "fs": "M3 6h6l2 2h10v11H3z",
+ICONS = {  # one filled path each, on 24 by 24
+    "agent": "M8 3h8v8H8zM4 21a8 8 0 0116 0",
+    "approval": "M3 12l3-3 4 4 8-8 3 3L10 19z",
+    "audit": "M4 4h16v3H4zM4 10h16v3H4zM4 16h10v3H4z",
+    "control": "M4 3l16 9-7 2-3 7z",
+    "fs": "M3 5h6l2 3h10v11H3z",
     "memory": "M6 3h12v18l-6-5-6 5z",
     "message": "M4 5h16v11H9l-5 4z",
     "process": "M8 5v14l11-7z",
-    "system": "M12 3v8M6 7a8 8 0 1012 0",
-    "terminal": "M3 5h18v14H3zM7 9l3 3-3 3M12 15h5",
-    "token": "M8 16a4 4 0 113-6h10v4h-3v3h-3v-3h-4",
-    "tool": "M14 5a4 4 0 005 5L9 20l-5-5z",
+    "system": "M11 3h2v9h-2zM6 7a8 8 0 1012 0l-2 2a5 5 0 11-8 0z",
+    "terminal": "M4 6l7 6-7 6zM12 16h8v3h-8z",
+    "token": "M3 8h8v3h10v3h-3v3h-3v-3h-4v2H3z",
+    "tool": "M4 4h12v5h-4v12H8V9H4z",
 }
 OTHER = "M4 4h16v16H4z"
-AETHER = "M12 3l9 16H3zM12 10v4"
+AETHER = "M12 3l9 16H3z"
 
 
 @cache
 def icons(room: str) -> list[types.Icon]:
     """Return the icon of a room; `aether` is the house itself."""
     path = AETHER if room == "aether" else ICONS.get(room, OTHER)
-    svg = (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#7a7f87' stroke-width='2'>"
-        f"<path d='{path}'/></svg>"
-    )
-    source = "data:image/svg+xml," + quote(svg, safe=" ='/:")
-    return [types.Icon(src=source.replace(" ", "%20"), mime_type="image/svg+xml", sizes=["any"])]
+    drawn = f"<path fill='gray' d='{path.replace(' ', ',')}'/>"  # a space takes three bytes, in every tool of a menu
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0,0,24,24'>{drawn}</svg>"
+    return [types.Icon(src="data:image/svg+xml," + quote(svg, safe="='/:,"))]
 
 
 def title(op: Operation) -> str:

@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import anyio
@@ -38,7 +37,8 @@ from aetherd_mcp.menu import Menus
 from aetherd_mcp.names import operation_name
 from aetherd_mcp.prompts import Prompts
 from aetherd_mcp.resources import Resources
-from aetherd_mcp.tasks import Tasks
+from aetherd_mcp.task import Result
+from aetherd_mcp.tasks import Tasks, declared
 from aetherd_mcp.toolsets import may, shown
 
 logger = logging.getLogger(__name__)
@@ -140,12 +140,12 @@ class ToolServer:
             yield
             group.cancel_scope.cancel()
 
-    async def caller(self) -> Call:
-        """Return who is calling now; raises `Unauthenticated`."""
+    async def caller(self, progress: ProgressFn | None = None) -> Call:
+        """Return who is calling now, and is told progress there; raises `Unauthenticated`."""
         found = credential.get()
         if found is None:
             raise MCPError(types.INVALID_REQUEST, "no credential came with this connection")
-        return await self._house.authenticate(found.token, "mcp", door=found.door)
+        return await self._house.authenticate(found.token, "mcp", door=found.door, progress=progress)
 
     def _schema(self, name: str) -> Mapping[str, Any] | None:
         tool = self._tools.get(operation_name(name))
@@ -193,13 +193,12 @@ class ToolServer:
 
     async def _call(
         self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult | dict[str, Any]:
-        name = operation_name(params.name)
+    ) -> Result | types.InputRequiredResult:
         beat = Beat(ctx.session.report_progress, self._house.clock.monotonic())
         self._beats.add(beat)
         try:
-            call = replace(await self.caller(), progress=beat.report)
-            if self.tasks.wanted(ctx, name):
+            call = await self.caller(beat.report)
+            if declared(ctx) and self.tasks.wanted(name := operation_name(params.name)):
                 return await self.tasks.call(name, params.arguments or {}, call)
             return await self._leave.call(ctx, params, call)
         except Exception as exc:
@@ -207,7 +206,7 @@ class ToolServer:
         finally:
             self._beats.discard(beat)
 
-    async def _perform(self, tool: str, arguments: dict[str, Any], call: Call) -> types.CallToolResult:
+    async def _perform(self, tool: str, arguments: dict[str, Any], call: Call) -> Result:
         name = operation_name(tool)
         try:
             value = await self._run(name, arguments, call)

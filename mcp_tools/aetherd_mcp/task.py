@@ -22,7 +22,8 @@ POLL_MS = 1000
 
 Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 Question = types.ElicitRequest | types.CreateMessageRequest | types.ListRootsRequest
-Work = Callable[["Task"], Awaitable[types.CallToolResult]]
+Result = types.CallToolResult | dict[str, Any]  # as a model, or written out already
+Work = Callable[["Task"], Awaitable[Result]]
 
 
 class Task:
@@ -31,7 +32,7 @@ class Task:
     def __init__(self, id: str, owner: str, scope: str, created: datetime, clock: Clock) -> None:
         self.id, self.owner, self.scope, self.created = id, owner, scope, created
         self.status: Status = "working"
-        self.result: types.CallToolResult | None = None
+        self.result: Result | None = None
         self.ended = anyio.Event()
         self._clock, self._updated = clock, created
         self._message: str | None = None
@@ -116,7 +117,7 @@ class Task:
         if self.status == "input_required":
             wire["inputRequests"] = {key: _dump(one) for key, one in self._questions.items()}
         if self.result is not None:
-            wire["result"] = _dump(self.result)
+            wire["result"] = self.result if isinstance(self.result, dict) else _dump(self.result)
         if self._error is not None:
             wire["error"] = _dump(self._error)
         return wire

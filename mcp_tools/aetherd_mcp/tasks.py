@@ -30,7 +30,7 @@ from aetherd.operations.house import House
 from aetherd.operations.operation import Call, Effect
 from aetherd_mcp.keys import key_at
 from aetherd_mcp.refusals import as_protocol_errors
-from aetherd_mcp.task import Task, Work
+from aetherd_mcp.task import Result, Task, Work
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 PER_OWNER = 64  # tasks held for one principal
@@ -40,7 +40,7 @@ ARGUMENTS = 2048  # bytes; with longer ones a task does not outlive the daemon
 
 Context = ServerRequestContext[Any, Any]
 OnCallTool = Callable[[Context, types.CallToolRequestParams], Awaitable[HandlerResult]]
-Perform = Callable[[str, dict[str, Any], Call], Awaitable[types.CallToolResult]]
+Perform = Callable[[str, dict[str, Any], Call], Awaitable[Result]]
 
 
 class TaskParams(types.RequestParams):
@@ -80,12 +80,12 @@ class Tasks:
 
     # tools/call -------------------------------------------------------------------------------------
 
-    def wanted(self, ctx: Context, name: str) -> bool:
-        """Tell whether a call may be answered with a task."""
+    def wanted(self, name: str) -> bool:
+        """Tell whether a call may be answered with a task, to a client that knows them."""
         op = self._house.registry.get(name)
-        return op is not None and op.long and declared(ctx)
+        return op is not None and op.long
 
-    async def call(self, name: str, arguments: dict[str, Any], call: Call) -> types.CallToolResult | dict[str, Any]:
+    async def call(self, name: str, arguments: dict[str, Any], call: Call) -> Result:
         """Run an operation: its result when it is quick, else the task it has become."""
         created = self._house.clock.now()
         task = self._hold(self._seal(name, arguments, call, created), call, created, self._house.registry[name].scope)
@@ -96,7 +96,7 @@ class Tasks:
         created = self._house.clock.now()
         return self._hold(secrets.token_urlsafe(24), call, created, "")
 
-    async def start(self, task: Task, work: Work) -> types.CallToolResult | dict[str, Any]:
+    async def start(self, task: Task, work: Work) -> Result:
         """Set a task to work; return its result if it has one within the grace."""
         self._group.start_soon(task.run, work)
         try:
@@ -112,7 +112,7 @@ class Tasks:
         return task.result
 
     def _work(self, name: str, arguments: dict[str, Any], call: Call) -> Work:
-        async def work(task: Task) -> types.CallToolResult:
+        async def work(task: Task) -> Result:
             return await self._perform(name, arguments, replace(call, progress=task.tell))
 
         return work

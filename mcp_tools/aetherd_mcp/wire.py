@@ -171,16 +171,18 @@ class Wire:
 
     # Writing ----------------------------------------------------------------------------------------
 
-    async def write(self, line: bytes) -> None:
+    async def write(self, *parts: bytes) -> None:
         """Write one line, its end included; returns when the socket has all of it."""
         if self._closed:
             raise anyio.ClosedResourceError
-        rest = memoryview(line)
+        size, sent = sum(map(len, parts)), 0
         at_once = not self._backlog and not self._unsent  # nobody is before us
         if at_once:
-            rest = rest[self._sent(rest) :]
-            if not rest:
+            sent = self._sent(*parts)
+            if sent == size:
                 return
+        rest = memoryview(b"".join(parts))[sent:]  # parts are put together only for a slow reader
+        if at_once:
             self._unsent = rest
         self._backlog += len(rest)
         try:
@@ -191,7 +193,7 @@ class Wire:
                     try:
                         await self._flush()
                     finally:
-                        if len(self._unsent) == len(line):  # cancelled before its first byte: it need not be sent
+                        if len(self._unsent) == size:  # cancelled before its first byte: it need not be sent
                             self._unsent = memoryview(b"")
         finally:
             self._backlog -= len(rest)
@@ -208,10 +210,10 @@ class Wire:
             if self._unsent:
                 await anyio.wait_writable(self._socket)
 
-    def _sent(self, data: memoryview) -> int:
+    def _sent(self, *parts: bytes | memoryview) -> int:
         """Send what the socket takes without waiting; return how much that was."""
         try:
-            return int(self._socket.send(data))
+            return int(self._socket.send(parts[0]) if len(parts) == 1 else self._socket.sendmsg(parts))
         except BlockingIOError:
             return 0
         except OSError:

@@ -182,6 +182,26 @@ async def test_a_huge_id_and_repeated_keys_are_answered(faces: Faces) -> None:
         assert await raw.line() == {"jsonrpc": "2.0", "id": 2, "result": {}}
 
 
+async def test_a_result_has_what_its_era_has_and_nothing_else(faces: Faces) -> None:
+    async with faces.raw() as old, faces.raw() as new:
+        await old.greet()
+        result = (await old.ask(1, "tools/call", name="aether_process_whoami"))["result"]
+        plain = {"content": [{"type": "text", "text": result["content"][0]["text"]}], "isError": False}
+        assert result == plain | {"structuredContent": json.loads(result["content"][0]["text"])}
+        result = (await new.ask(1, "tools/call", name="aether_process_whoami", _meta=ENVELOPE))["result"]
+        stamp = result.pop("_meta")["io.modelcontextprotocol/serverInfo"]
+        assert (stamp["name"], result.pop("resultType"), *sorted(result)) == (
+            "aetherd",
+            "complete",
+            "content",
+            "isError",
+            "structuredContent",
+        )
+        bare = {key: value for key, value in ENVELOPE.items() if "Capabilities" not in key}
+        refusal = await new.ask(2, "tools/call", name="aether_process_whoami", _meta=bare)
+        assert "clientCapabilities" in refusal["error"]["message"]  # also after one that was whole
+
+
 async def test_an_id_in_use_is_refused_and_free_again_after_its_answer(faces: Faces) -> None:
     async with faces.raw() as raw:
         await raw.greet()

@@ -3,10 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from aetherd.core.ids import new_id
 from aetherd.kernel.token.models import Token
 from aetherd.kernel.token.tables import TokenRow
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a check of a credential needs of its row, made ready: every call is checked, and reads it."""
+
+    who: dict[str, Any]  # the fields of a `Call` that are the same for every call
+    audience: str
+    process: bool  # it is one process's own
+    expires: datetime | None
+
+
+def known_of(row: TokenRow) -> Known:
+    """Make a row ready."""
+    actor = f"agent:{row.agent}" if row.agent else f"user:{row.user}"
+    if row.kind in ("api", "access"):
+        actor += f"/{row.client or row.id}"
+    who = {
+        "actor": actor,
+        "scopes": frozenset(row.scopes.split()),
+        "user": row.user,
+        "org": row.org,
+        "agent": row.agent,
+        "pid": row.pid,
+        "chain": (row.agent,) if row.agent else (),
+        "toolset": row.toolset,
+        "token": row.id,
+        "client": row.client,
+        "confirm": row.confirm,
+    }
+    expires = datetime.fromisoformat(row.expires_at) if row.expires_at else None
+    return Known(who, row.audience, row.kind == "process", expires)
 
 
 def digest_of(secret: str) -> str:

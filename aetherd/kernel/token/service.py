@@ -31,15 +31,16 @@ from aetherd.kernel.token.models import (
     TokenRef,
     Tokens,
 )
-from aetherd.kernel.token.rows import digest_of, new_row, wire
+from aetherd.kernel.token.rows import Known, digest_of, known_of, new_row, wire
 from aetherd.kernel.token.tables import TokenRow
 from aetherd.operations.grants import resources
 from aetherd.operations.lifecycle import Lifecycle
-from aetherd.operations.operation import Call, Effect, Face, Owner, Rule, Subject, operation
+from aetherd.operations.operation import Call, Effect, Face, Owner, ProgressFn, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
 LOGIN_S = 600
 SESSION_S = 30 * 86_400
+ENDED = "this token has ended; `aetherctl token create` makes a new one"
 AGENT_SCOPES = (
     "system:read agent:read process:read process:write control:read control:write fs:read fs:write terminal:read "
     "terminal:write memory:read memory:write message:read message:write approval:read approval:write task:read "
@@ -52,7 +53,7 @@ class TokenService:
 
     def __init__(self, store: Store, settings: Settings, clock: Clock, lifecycle: Lifecycle) -> None:
         self._store, self._settings, self._clock, self._lifecycle = store, settings, clock, lifecycle
-        self._known: dict[str, TokenRow] = {}  # digest -> row, so that a check costs no read
+        self._known: dict[str, Known] = {}  # by digest, so that a check costs no read
         self._endings = 0  # tokens ended since start: a row that was read while one ended may be old
         self.grants = GrantsOfClients(store, clock, lifecycle, self._end)
 
@@ -133,47 +134,35 @@ class TokenService:
             raise Forbidden("the owner token cannot be revoked; delete secrets/owner.token and restart to replace it")
         return wire(await self._store.write(lambda tx: self._revoke(tx, row.id)))
 
-    async def authenticate(self, token: str, face: Face, *, door: int | None = None) -> Call:
+    async def authenticate(
+        self, token: str, face: Face, *, door: int | None = None, progress: ProgressFn | None = None
+    ) -> Call:
         """Return who comes with this secret; raises `Unauthenticated`."""
         digest = digest_of(token)
-        row, endings = self._known.get(digest), self._endings
-        if row is None:
+        known, endings = self._known.get(digest), self._endings
+        if known is None:
             row = await self._store.read(
                 lambda session: session.exec(select(TokenRow).where(TokenRow.digest == digest)).first()
             )
-        if row is None or row.kind in ("login", "refresh"):
-            raise Unauthenticated("no such token; `aetherctl token create` makes one")
-        if row.revoked_at is not None or (row.expires_at and row.expires_at <= stamp(self._clock.now())):
+            if row is None or row.kind in ("login", "refresh"):
+                raise Unauthenticated("no such token; `aetherctl token create` makes one")
+            if row.revoked_at is not None:
+                raise Unauthenticated(ENDED)
+            known = known_of(row)
+            if endings == self._endings:
+                if len(self._known) > 10_000:
+                    self._known.clear()
+                self._known[digest] = known
+        if known.expires is not None and known.expires <= self._clock.now():
             self._known.pop(digest, None)
-            raise Unauthenticated("this token has ended; `aetherctl token create` makes a new one")
-        if not self._fits(row.audience, face):
+            raise Unauthenticated(ENDED)
+        if known.audience != "house" and not self._fits(known.audience, face):
             raise Unauthenticated(
-                f"this token was made for {row.audience} alone; `aetherctl token create` makes others"
+                f"this token was made for {known.audience} alone; `aetherctl token create` makes others"
             )
-        if door is not None and row.kind == "process" and row.pid != door:
+        if door is not None and known.process and known.who["pid"] != door:
             raise Unauthenticated("this token belongs to another process")
-        if len(self._known) > 10_000:
-            self._known.clear()
-        if endings == self._endings:
-            self._known[digest] = row
-        actor = f"agent:{row.agent}" if row.agent else f"user:{row.user}"
-        if row.kind in ("api", "access"):
-            actor += f"/{row.client or row.id}"
-        return Call(
-            id=new_id("call"),
-            actor=actor,
-            scopes=frozenset(row.scopes.split()),
-            face=face,
-            user=row.user,
-            org=row.org,
-            agent=row.agent,
-            pid=row.pid,
-            chain=(row.agent,) if row.agent else (),
-            toolset=row.toolset,
-            token=row.id,
-            client=row.client,
-            confirm=row.confirm,
-        )
+        return Call(new_id("call"), face=face, progress=progress, **known.who)
 
     def _fits(self, audience: str, face: Face) -> bool:
         """Tell whether a token is taken here; one that names an address only by MCP, and only at ours."""
