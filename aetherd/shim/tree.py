@@ -157,9 +157,15 @@ class Trees:
                 pid: start for pid, start in self._outside(name, marker, group).items() if (pid, start) not in stopped
             }
             if not fresh:
-                return
+                break
             _send(fresh, signal.SIGSTOP)
             stopped.update(fresh.items())
+        give_up = time.monotonic() + 0.5
+        while time.monotonic() < give_up:  # one that runs on another processor stops a moment later
+            states = [stat(pid) for pid, _ in stopped]
+            if all(now is None or now[0] in "TtZX" for now in states):
+                return
+            time.sleep(0.001)
 
 
 def descendants(os_pid: int) -> list[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import anyio
 import anyio.to_thread
@@ -37,6 +37,8 @@ May = Callable[[], Awaitable[str | None]]
 class Viewer:
     """A byte channel; see `ByteChannel`. One task receives, others may send, resize and ack."""
 
+    _nudged: ClassVar[dict[Path, tuple[int, int]]] = {}  # terminals told another size just now, and their true one
+
     def __init__(
         self,
         keyboard: Keyboard,
@@ -60,7 +62,7 @@ class Viewer:
         self._shown_at = clock.monotonic()
         self._shown = anyio.Event()
         self._behind = False  # it was left behind and must look where the newest output is
-        self._nudging = False
+        self._nudging = self._nudges = False  # it is to paint again; it was told another size
         self._end: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -151,6 +153,7 @@ class Viewer:
     async def aclose(self) -> None:
         """Leave; the program goes on."""
         if self._shim is not None:
+            await self._settle()
             await self._shim.aclose()
 
     async def _jump(self) -> bool:
@@ -164,7 +167,7 @@ class Viewer:
         old, self._shim = self._shim, shim
         if old is not None:
             await old.aclose()
-        self.size = (shim.hello.rows, shim.hello.cols)
+        self.size = self._nudged.get(self._keyboard.directory, (shim.hello.rows, shim.hello.cols))
         self._ahead, self._position = start.prefix, start.offset
         self._unshown, self._limit, self._gates = 0, None, False
         await shim.attach(start.offset)
@@ -203,14 +206,23 @@ class Viewer:
 
     async def _nudge(self) -> None:
         """Make a program paint its screen again: it is told another size, then the true one."""
-        if not self._nudging or self._shim is None:
+        place = self._keyboard.directory
+        if not self._nudging or self._shim is None or place in self._nudged:
             return
-        rows, cols = self.size
+        self._nudges, (rows, cols) = True, self.size
+        self._nudged[place] = self.size
         await self._shim.resize(max(1, rows - 1), cols)
         await self._clock.sleep(NUDGE_S)
-        if self._nudging:
-            await self._shim.resize(rows, cols)
-            self._nudging = False
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Give a terminal that was told another size its true one; also when the viewer leaves meanwhile."""
+        if self._nudges and self._shim is not None:
+            self._nudges = False
+            rows, cols = self._nudged.pop(self._keyboard.directory)
+            if self._nudging:
+                self._nudging = False
+                await self._shim.resize(rows, cols)
 
 
 def check_size(rows: int, cols: int) -> None:
