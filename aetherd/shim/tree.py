@@ -165,7 +165,7 @@ class Trees:
             states = [stat(pid) for pid, _ in stopped]
             if all(now is None or now[0] in "TtZX" for now in states):
                 return
-            time.sleep(0.001)
+            select.select((), (), (), 0.001)
 
 
 def descendants(os_pid: int) -> list[int]:
