@@ -164,13 +164,6 @@ def freezer_root(name: str) -> Path | None:
     return None
 
 
-def rejoin(root: Path) -> None:
-    """Join the group this process is in already; `root` is a group of ours in the same unified hierarchy."""
-    own = _own_group().lstrip("/")
-    mount = root.parent if os.geteuid() == 0 else Path(str(root.parent).removesuffix(own))
-    (mount / own / "cgroup.procs").write_text("0")
-
-
 def _made(root: Path) -> bool:
     try:
         root.mkdir(exist_ok=True)

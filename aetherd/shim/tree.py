@@ -53,17 +53,6 @@ class Trees:
         group.path.mkdir(exist_ok=True)
         return [str(group.path)]
 
-    def expect(self, name: str) -> None:
-        """Make the group of a tree whose first process comes within some milliseconds, so that it joins quickly.
-
-        The kernel lets a join wait until every processor has been seen (12 ms), and one right after it not. So
-        this process joins the group it is in already while the new one is still being forked. Optional.
-        """
-        if self._root is not None and self.mechanism != "cgroup1-freezer":
-            with contextlib.suppress(OSError):
-                self.make(name)
-                cgroups.rejoin(self._root)
-
     def members(self, name: str, marker: str) -> list[int]:
         """Return the pids of a tree; zombies do not count."""
         return sorted(self._find(name, marker))

@@ -78,10 +78,6 @@ class Host:
         assert self._trees is not None
         return self._trees
 
-    async def expect(self, name: str) -> None:
-        """A process is about to be started: have the kernel prepare its group meanwhile."""
-        await anyio.to_thread.run_sync(self.trees.expect, name)
-
     def identity(self, name: str, uid: int | None) -> Identity:
         """Return under whom the process or terminal of this name runs."""
         return Identity(uid if self.own_uids else None, f"{self.key}-{name}", name)

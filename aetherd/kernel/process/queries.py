@@ -57,6 +57,10 @@ class Wire:
         waiting = self._pending(session) if rows else {}
         return [self._one(row, newest.get(row.pid or 0), waiting.get(row.pid or 0, 0)) for row in rows]
 
+    def fresh(self, row: ProcessRow, inc: IncarnationRow) -> Process:
+        """Return a process that has just been started, which can have asked nothing yet."""
+        return self._one(row, inc, 0)
+
     def _one(self, row: ProcessRow, inc: IncarnationRow | None, approvals: int) -> Process:
         assert row.pid is not None
         adapter = self._runtimes.get(row.runtime)

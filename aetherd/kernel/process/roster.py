@@ -77,8 +77,6 @@ class Roster:
         assert self._group is not None
         supervisor = Supervisor(self._w, row)
         self._supervisors[supervisor.pid] = supervisor
-        if row.incarnation == 0:
-            self._group.start_soon(self._w.host.expect, f"p{supervisor.pid}")
         self._group.start_soon(supervisor.run, name=f"process {supervisor.pid}")
         if wall := Limits.model_validate_json(row.limits).wall_s:
             self._group.start_soon(self._wall, supervisor, wall)

@@ -146,6 +146,8 @@ class ProcessService:
         if supervisor.failure is not None:
             supervisor.failure.data.setdefault("pid", row.pid)
             raise supervisor.failure
+        if supervisor.row.state == State.RUNNING and supervisor.incarnation is not None:
+            return self._wire.fresh(supervisor.row, supervisor.incarnation)
         return await self._get(row.pid)
 
     async def _context(self, agent: str | None, goal: str | None, call: Call, note: str) -> str:
