@@ -88,6 +88,34 @@ Reach this goal with a fleet of agents that you lead through aetherd:
 """,
     ),
     Job(
+        "delegate_task",
+        "Delegate one task",
+        "task",
+        "Hand one piece of work to an agent that fits it, follow it, and take it over when it is done.",
+        (Argument("work", "what shall be done"), Argument("to", "agent id or name; empty: find one", "")),
+        """\
+Delegate this work through aetherd, and answer for it:
+
+<work>
+{work}
+</work>
+
+To whom: "{to}". When that is empty, look at aether_agent_list and aether_process_list for an agent that has done
+such work and is not busy; else a new one shall do it.
+
+1. aether_memory_recall with the subject: what was learnt before belongs into the task.
+2. aether_task_create with a telling `title` and a `text` that stands alone: what to do, what not to touch, how it will
+   be checked, what to answer. One task; when it is really several, say so and stop.
+3. aether_task_delegate with the task's `id` and `to`, or a `runtime` for a new agent. If it shares files with others,
+   give both a workspace first (aether_workspace_create, aether_workspace_mount).
+4. Follow it with aether_task_get. An agent that asks a person waits for that person: tell the one you work for.
+   An agent that goes wrong is told once, with aether_message_send.
+5. When the task is done, check what it claims against what is there (aether_fs_read). Not good enough: say exactly
+   what is missing with aether_message_send, kind "review_response". Good: say what came of it and what it cost
+   (aether_process_result), and keep what would help next time with aether_memory_remember.
+""",
+    ),
+    Job(
         "review_agent",
         "Review what an agent did",
         "agent",

@@ -110,6 +110,14 @@ SOURCES = (
         changed_by=("message.",),
     ),
     Source(
+        "aether://agent/{name}/plan",
+        "plan.get",
+        "An agent's plan",
+        "What one agent means to do, step by step, and how far it is.",
+        about="agent",
+        changed_by=("plan.",),
+    ),
+    Source(
         "aether://agent/{name}/memories",
         "memory.list",
         "An agent's memories",

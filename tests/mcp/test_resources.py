@@ -134,6 +134,7 @@ async def test_an_agent_lists_and_reads_only_what_is_its_own(faces: Faces, mode:
         for uri in (
             f"aether://agent/{other.name}",
             f"aether://agent/{other.agent}/inbox",
+            f"aether://agent/{other.agent}/plan",
             f"aether://agent/{other.name}/files/work/x",
             f"aether://process/{other.pid}/output",
             f"aether://process/{other.pid}/result",
