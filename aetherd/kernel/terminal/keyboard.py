@@ -22,6 +22,7 @@ class Keyboard:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.users = 0
+        self.true_size: tuple[int, int] | None = None  # while the program is told another, to paint its screen again
         self._shim: Shim | Remains | None = None
         self._last = 0  # the highest input id used
         self._lock = anyio.Lock()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
@@ -36,8 +36,6 @@ May = Callable[[], Awaitable[str | None]]
 
 class Viewer:
     """A byte channel; see `ByteChannel`. One task receives, others may send, resize and ack."""
-
-    _nudged: ClassVar[dict[Path, tuple[int, int]]] = {}  # terminals told another size just now, and their true one
 
     def __init__(
         self,
@@ -167,7 +165,7 @@ class Viewer:
         old, self._shim = self._shim, shim
         if old is not None:
             await old.aclose()
-        self.size = self._nudged.get(self._keyboard.directory, (shim.hello.rows, shim.hello.cols))
+        self.size = self._keyboard.true_size or (shim.hello.rows, shim.hello.cols)
         self._ahead, self._position = start.prefix, start.offset
         self._unshown, self._limit, self._gates = 0, None, False
         await shim.attach(start.offset)
@@ -206,11 +204,10 @@ class Viewer:
 
     async def _nudge(self) -> None:
         """Make a program paint its screen again: it is told another size, then the true one."""
-        place = self._keyboard.directory
-        if not self._nudging or self._shim is None or place in self._nudged:
+        if not self._nudging or self._shim is None or self._keyboard.true_size is not None:
             return
         self._nudges, (rows, cols) = True, self.size
-        self._nudged[place] = self.size
+        self._keyboard.true_size = self.size
         await self._shim.resize(max(1, rows - 1), cols)
         await self._clock.sleep(NUDGE_S)
         await self._settle()
@@ -219,10 +216,10 @@ class Viewer:
         """Give a terminal that was told another size its true one; also when the viewer leaves meanwhile."""
         if self._nudges and self._shim is not None:
             self._nudges = False
-            rows, cols = self._nudged.pop(self._keyboard.directory)
-            if self._nudging:
+            size, self._keyboard.true_size = self._keyboard.true_size, None
+            if self._nudging and size is not None:
                 self._nudging = False
-                await self._shim.resize(rows, cols)
+                await self._shim.resize(*size)
 
 
 def check_size(rows: int, cols: int) -> None:
