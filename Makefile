@@ -16,7 +16,7 @@ run: install  ## start the daemon, follow the first agent to its result
 
 test: $(STAMPS)/test $(STAMPS)/mcp-suite $(STATIC) check  ## check everything, then run all tests
 	@scripts/system-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4
 	@$(MAKE) --no-print-directory conformance
 
 check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contracts, generated files, file sizes

@@ -28,6 +28,8 @@ class Capabilities:
     resume: bool = False  # a conversation continues in a new incarnation
     takeover: bool = False  # a TUI can open on the same conversation
     permissions: bool = False  # it asks before it acts
+    skills: bool = False  # skills of the house are put where it looks for them
+    echo: bool = False  # it says `Told` of each text it reads; else a text counts as read once it is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ class Door:
 
     command: tuple[str, ...]  # argv of the MCP relay
     env: Mapping[str, str]  # AETHER_SOCKET, AETHER_TOKEN, AETHER_PROCESS, AETHER_AGENT
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A skill an agent has: a directory with a SKILL.md that it may read and nobody may change."""
+
+    name: str
+    description: str
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class Spawn:
     idle_exit_s: float = 0  # a runtime may end by itself after this; 0 never
     rows: int = 30
     cols: int = 110
+    skills: tuple[Skill, ...] = ()  # only with the capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,14 @@ class File:
     path: Path
     content: str
     mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """A directory below home or config with these links in it; ours of an earlier start that are not named go."""
+
+    path: Path
+    targets: Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +112,7 @@ class Launch:
     files: tuple[File, ...] = ()
     session: str | None = None  # conversation id, when known before the first output
     needs: tuple[Path, ...] = ()  # files and directories outside home it must be able to read and run
+    links: Links | None = None  # where it looks for skills
 
 
 # What the runtime is told ---------------------------------------------------------------------------

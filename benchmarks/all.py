@@ -114,14 +114,6 @@ def shim(text: str) -> list[Row]:
     ]
 
 
-def memory(text: str) -> list[Row]:
-    """Recall of a sentence in the smallest store measured."""
-    found = re.search(r"a sentence \(8 words\)\s+([\d.]+) /", text)
-    if found is None:
-        raise LookupError("no sentence line")
-    return [Row("memory.recall of a sentence among 100,000, p50", float(found[1]), "ms")]
-
-
 # Name, how its output is read, arguments when quick, arguments when full.
 Program = tuple[str, Callable[[str], list[Row]], list[str], list[str]]
 PROGRAMS: tuple[Program, ...] = (
@@ -137,7 +129,9 @@ PROGRAMS: tuple[Program, ...] = (
     ("spawn", ours, ["--quick"], []),
     ("footprint", ours, [], []),
     ("tasks", ours, ["--quick"], []),
-    ("memory", memory, ["100000"], ["100000"]),
+    ("flows", ours, ["--quick"], []),
+    ("messages", ours, ["--quick"], []),
+    ("memory", ours, ["--quick"], ["--full"]),
 )
 
 

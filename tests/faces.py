@@ -122,7 +122,9 @@ class Faces:
         secret = self.owner if token is None else token
         given = headers | ({"authorization": f"Bearer {secret}"} if secret else {})
         base = f"http://127.0.0.1:{self.port}"
-        async with httpx2.AsyncClient(base_url=base, headers=given, timeout=20, trust_env=False) as client:
+        # Not to read the machine's certificates for http saves 40 ms a client.
+        options: dict[str, Any] = {"timeout": 20, "trust_env": False, "verify": False}
+        async with httpx2.AsyncClient(base_url=base, headers=given, **options) as client:
             yield client
 
     @asynccontextmanager

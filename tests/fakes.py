@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ class Puppet:
     """
 
     name = "puppet"
-    capabilities = Capabilities(*[True] * 6)
+    capabilities = Capabilities(*[True] * len(fields(Capabilities)))
     hints = Hints(title="Puppet", summary="A double for tests.", needs=("PUPPET_KEY",))
     screen: tuple[str, ...] = ("/bin/sh", "-c", "echo the screen of $SESSION; exec cat")
     moved_to: str | None = None  # the conversation the person leaves its TUI in

@@ -15,7 +15,8 @@ A script is a JSON object:
 - `default`: the step when nothing else matches (the text "ok").
 - `side`: the step for requests without tools (titles, summaries); `false` treats them like any other.
 
-A step: `reply` (a list of blocks `{"text"}`, `{"thinking"}`, `{"tool_use": {"name", "input", "id"?}}`),
+A step: `reply` (a list of blocks `{"text"}`, `{"thinking"}`, `{"tool_use": {"name", "input", "id"?}}`; in an input
+"$task.id" is that part of the newest tool result that has it),
 `delay_ms` before the first byte, `chunk_delay_ms` between chunks, `chunk` (characters per chunk, 24),
 `stall_ms` of silence before the last event, `ping_ms` between pings while waiting, `usage`,
 `error` (`{"status", "type", "message", "retry_after"?, "headers"?}`), `drop` (cut the connection after that
@@ -44,6 +45,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
+
+from aetherd_runtimes.builtin.script import filled
 
 Script = dict[str, Any]
 HOLD_LIMIT_S = 60.0
@@ -101,13 +104,28 @@ class Request:
     @property
     def tool_results(self) -> list[str]:
         """The texts of the tool results since the last assistant message."""
+        return self._results(self.fresh)
+
+    @property
+    def answers(self) -> list[Any]:
+        """What every tool result of the conversation says, oldest first; None where it is no JSON."""
+        return [parsed(text) for text in self._results(self.messages)]
+
+    def _results(self, messages: list[dict[str, Any]]) -> list[str]:
         return [
             "\n".join(texts(block.get("content")))
-            for message in self.fresh
+            for message in messages
             if isinstance(message.get("content"), list)
             for block in message["content"]
             if block.get("type") == "tool_result"
         ]
+
+
+def parsed(text: str) -> Any:
+    """Return what a tool result says, if it is JSON."""
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return None
 
 
 def texts(content: Any) -> Iterator[str]:
@@ -446,13 +464,20 @@ def _parts(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _blocks(step: dict[str, Any]) -> list[dict[str, Any]]:
+def _blocks(step: dict[str, Any], request: Request) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for block in step.get("reply", [{"text": "ok"}]):
         if "tool_use" in block:
             call = block["tool_use"]
             made = call.get("id") or f"toolu_{uuid.uuid4().hex[:20]}"
-            blocks.append({"type": "tool_use", "id": made, "name": call["name"], "input": call.get("input", {})})
+            blocks.append(
+                {
+                    "type": "tool_use",
+                    "id": made,
+                    "name": call["name"],
+                    "input": filled(call.get("input", {}), request.answers),
+                }
+            )
         elif "thinking" in block:
             blocks.append({"type": "thinking", "thinking": block["thinking"], "signature": "c2NyaXB0ZWQ="})
         else:
@@ -471,7 +496,7 @@ def _stop_reason(step: dict[str, Any], blocks: list[dict[str, Any]]) -> str:
 
 
 def _message(step: dict[str, Any], request: Request) -> dict[str, Any]:
-    blocks = _blocks(step)
+    blocks = _blocks(step, request)
     for block in blocks:
         for key in ("text", "thinking"):
             if key in block:
@@ -489,7 +514,7 @@ def _message(step: dict[str, Any], request: Request) -> dict[str, Any]:
 
 
 def _events(step: dict[str, Any], request: Request) -> Iterator[dict[str, Any]]:
-    blocks, usage, size = _blocks(step), _usage(step), step.get("chunk", 24)
+    blocks, usage, size = _blocks(step, request), _usage(step), step.get("chunk", 24)
     message = _message({**step, "reply": []}, request)
     message |= {"content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     yield {"type": "message_start", "message": message}

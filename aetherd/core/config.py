@@ -56,9 +56,30 @@ class Settings(BaseSettings):
     agent_uid_base: int = Field(
         default=20_000, ge=1000, description="first uid given to agents when the daemon is root"
     )
+    reflection: Literal["off", "builtin", "all"] = Field(
+        default="builtin",
+        description="which runs are asked in their start prompt to look back at their end: none, those of the runtime "
+        "builtin, or all; it costs a few words and one tool call, never a run of its own",
+    )
     mcp_loop: Literal["lean", "sdk"] = Field(
         default="lean", description="what serves MCP on the unix sockets: our own loop, or the MCP SDK's as a fallback"
     )
+    private_network: bool = Field(
+        default=False, description="let http steps of skills reach this machine and its network, not only the internet"
+    )
+    embedder: Literal["openai", "gemini"] | None = Field(
+        default=None,
+        description="find memories by meaning, too: openai (any server with /embeddings) or gemini; needs the extra "
+        "`vectors`. Contents of memories are sent there; without it nothing is, and full text alone is searched",
+    )
+    embedder_url: str | None = Field(
+        default=None, description="where it is, up to /v1 or /v1beta; default: the maker's"
+    )
+    embedder_model: str | None = Field(
+        default=None, description="default text-embedding-3-small or gemini-embedding-001; another one embeds anew"
+    )
+    embedder_key: SecretStr | None = Field(default=None, description="its API key; better in a file")
+    embedder_key_file: Path | None = Field(default=None, description="file that holds its API key; read for each use")
     claude_path: Path | None = Field(default=None, description="the claude binary; default: extra `claude`, then PATH")
 
     @field_validator("home", mode="after")

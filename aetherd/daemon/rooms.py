@@ -6,17 +6,24 @@ from aetherd.kernel.agent import AgentService
 from aetherd.kernel.approval import ApprovalService
 from aetherd.kernel.audit import AuditService
 from aetherd.kernel.control import ControlService
+from aetherd.kernel.feedback import FeedbackService
+from aetherd.kernel.flow import FlowService
 from aetherd.kernel.fs import FsService
 from aetherd.kernel.memory import MemoryService
 from aetherd.kernel.message import MessageService
 from aetherd.kernel.plan import PlanService
 from aetherd.kernel.process import ProcessService
+from aetherd.kernel.profile import ProfileService
+from aetherd.kernel.reflection import ReflectionService
+from aetherd.kernel.skill import SkillService
 from aetherd.kernel.system import SystemService
 from aetherd.kernel.task import TaskService
+from aetherd.kernel.template import TemplateService
 from aetherd.kernel.terminal import TerminalService
 from aetherd.kernel.token import TokenService
 from aetherd.kernel.tool import ToolService
 from aetherd.kernel.workspace import WorkspaceService
+from aetherd.kernel.worktree import WorktreeService
 
 ROOMS: tuple[type, ...] = (
     AuditService,
@@ -30,8 +37,15 @@ ROOMS: tuple[type, ...] = (
     MemoryService,
     MessageService,
     WorkspaceService,
+    WorktreeService,
+    SkillService,
     TaskService,
     PlanService,
+    FlowService,
+    TemplateService,
+    FeedbackService,
+    ReflectionService,
+    ProfileService,
     SystemService,
     ToolService,
 )

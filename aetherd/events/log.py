@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Text, text
+from sqlalchemy import Index, Text, text
 from sqlmodel import Field, Session, SQLModel
 
 from aetherd.core.clock import Clock, SystemClock, stamp
@@ -22,7 +22,10 @@ class EventRow(SQLModel, table=True):
     """One event; `body` is the wire JSON after its id, written once and sent as it is."""
 
     __tablename__ = "event"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        Index("ix_event_tool_call", "agent", "id", sqlite_where=text("type = 'agent.tool_call'")),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     type: str = Field(index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterable
 from typing import Any
@@ -17,8 +18,9 @@ def tool_name(operation: str) -> str:
     return "aether_" + operation.replace(".", "_")
 
 
+@functools.cache
 def schema_of(model: type, mode: Any) -> dict[str, Any]:
-    """Return a model's JSON Schema without the noise of generated titles."""
+    """Return a model's JSON Schema without the noise of generated titles; made once for all, so not to be changed."""
     schema: dict[str, Any] = _untitled(model.model_json_schema(mode=mode))  # type: ignore[attr-defined]
     return schema
 
@@ -94,9 +96,7 @@ def catalog(version: str, operations: Iterable[Operation], events: Iterable[type
 
 
 def _event_data(event: type[Event]) -> dict[str, Any]:
-    schema = schema_of(event, "serialization")
-    for name in ("type", "pid", "agent"):
-        schema["properties"].pop(name, None)
-        if name in schema.get("required", []):
-            schema["required"].remove(name)
-    return schema
+    schema, envelope = schema_of(event, "serialization"), ("type", "pid", "agent")
+    properties = {name: field for name, field in schema["properties"].items() if name not in envelope}
+    required = [name for name in schema["required"] if name not in envelope]
+    return schema | {"properties": properties, "required": required}

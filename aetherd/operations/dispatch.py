@@ -94,6 +94,11 @@ class Authorise:
         call = invocation.call
         if not call.has(op.scope):
             raise Forbidden(f"{op.name} needs the scope {op.scope}", scope=op.scope)
+        if not call.has(op.scope, op.name):
+            raise Forbidden(
+                f"{op.name} is not among the tools this run was given; a person can start it from another template",
+                operation=op.name,
+            )
         if op.access is Rule.PEOPLE and call.agent is not None:
             raise Forbidden(f"{op.name} is for people, not for agents", scope=op.scope)
         return await proceed()

@@ -75,14 +75,20 @@ class Call:
     progress: ProgressFn | None = None
     approval: str | None = None  # the approval that allows this call
     toolset: str = "all"
+    tools: frozenset[str] | None = None  # the only operations this run may use; None: whatever its scopes allow
     token: str | None = None  # id of the token used
     client: str | None = None  # the OAuth client a person let in, if it is one
     confirm: bool = False  # a person's credential that destroys nothing without asking
     asks: bool = False  # the face can ask that person, and waits to be told what
     answer: Answer | None = None  # and has
 
-    def has(self, scope: str) -> bool:
-        """Tell whether the scopes grant `room:verb`; `*:read` and `*` are the only wildcards."""
+    def has(self, scope: str, operation: str | None = None) -> bool:
+        """Tell whether the scopes grant `room:verb`, and the list of tools, where there is one, the operation.
+
+        `*:read` and `*` are the only wildcards.
+        """
+        if operation is not None and self.tools is not None and operation not in self.tools:
+            return False
         return scope in self.scopes or "*" in self.scopes or f"*:{scope.partition(':')[2]}" in self.scopes
 
     def owns(self, owner: Owner) -> bool:
@@ -113,6 +119,10 @@ class Operation:
     def room(self) -> str:
         """The room it belongs to."""
         return self.name.partition(".")[0]
+
+    def open_to(self, call: Call) -> bool:
+        """Tell whether the caller can use it at all; whose things are meant is asked when it is called."""
+        return call.has(self.scope, self.name) and not (self.access is Rule.PEOPLE and call.agent is not None)
 
     @property
     def summary(self) -> str:

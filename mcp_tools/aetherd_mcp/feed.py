@@ -117,7 +117,7 @@ class Feed:
     def _happened(self, event: Logged) -> None:
         for source in self._sources[event.type]:
             key, agent = _key(source, event), event.agent
-            if event.type == "message.sent" and source.about == "agent":
+            if event.type in ("message.sent", "message.failed") and source.about == "agent":
                 key = agent = getattr(event.event, "to", None)  # it is in the inbox of whom it was sent to
             for listener, uris in self._watching.get((source.template, key), {}).items():
                 if listener.caller.sees(agent, event.user, event.org):

@@ -173,7 +173,7 @@ class ToolServer:
         if ctx.method != "tools/list" or ctx.session.client_params is None:
             return await call_next(ctx)
         call = await self._asking()
-        key = (call.scopes, call.toolset, call.agent is not None, ctx.protocol_version)
+        key = (call.scopes, call.tools, call.toolset, call.agent is not None, ctx.protocol_version)
         if key not in self.menus:
             self.menus.keep(key, await call_next(ctx))
         return self.menus.answer(key, ctx)

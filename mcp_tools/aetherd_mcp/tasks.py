@@ -156,7 +156,7 @@ class Tasks:
             claims = json.loads(self._codec.unseal(id))
             op = self._house.registry.get(claims["name"])
             created = datetime.fromtimestamp(claims["created"], UTC)
-            if op is None or claims["owner"] != owner(call) or not call.has(op.scope):
+            if op is None or claims["owner"] != owner(call) or not call.has(op.scope, op.name):
                 return None
             task = Task(id, owner(call), op.scope, created, self._house.clock)
             if task.expired:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aetherd.operations.operation import Call, Operation, Rule
+from aetherd.operations.operation import Call, Operation
 
 WORKER = frozenset(
     {
@@ -119,4 +119,4 @@ def tokens(name: str, description: str, input_schema: Mapping[str, Any]) -> int:
 
 def may(op: Operation, call: Call) -> bool:
     """Return whether a caller can use an operation at all; whose things are meant is asked when it is called."""
-    return call.has(op.scope) and not (op.access is Rule.PEOPLE and call.agent is not None)
+    return op.open_to(call)

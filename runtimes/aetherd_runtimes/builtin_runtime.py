@@ -57,7 +57,7 @@ class Builtin:
     """Hosts the loop that comes with aetherd; without a model it is a scripted demonstration, and says so."""
 
     name = "builtin"
-    capabilities = Capabilities(structured=True, steer=True, interrupt=True)
+    capabilities = Capabilities(structured=True, steer=True, interrupt=True, echo=True, skills=True)
     hints = Hints(
         title="Builtin",
         summary="A small agent loop that comes with aetherd. No model yet: it runs a scripted demonstration.",
@@ -118,11 +118,19 @@ class Builtin:
             {
                 "session": spawn.session,
                 "model": spawn.model,
-                "context": spawn.context,
+                "context": "\n\n".join(part for part in (spawn.context, _skills(spawn)) if part),
                 "idle_exit_s": spawn.idle_exit_s,
                 "version": __version__,
             }
         )
+
+
+def _skills(spawn: Spawn) -> str:
+    """List the skills; it has no place of its own for them, so their texts are read through the door."""
+    if not spawn.skills:
+        return ""
+    how = "read one with aether_skill_get, found by aether_tool_search, before you do what it is for"
+    return f"Skills you have ({how}):\n" + "\n".join(f"- {skill.name}: {skill.description}" for skill in spawn.skills)
 
 
 def needs() -> tuple[Path, ...]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from aetherd.core.errors import Invalid, Unavailable
-from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Output, Report, Spawn
+from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Links, Output, Report, Spawn
 from aetherd_runtimes.claude_lines import SERVER, Lines, Screen
 from aetherd_runtimes.claude_transcript import has_transcript, read_since
 
@@ -42,7 +42,14 @@ class ClaudeCode:
 
     name = "claude-code"
     capabilities = Capabilities(
-        structured=True, steer=True, interrupt=True, resume=True, takeover=True, permissions=True
+        structured=True,
+        steer=True,
+        interrupt=True,
+        resume=True,
+        takeover=True,
+        permissions=True,
+        skills=True,
+        echo=True,
     )
     hints = Hints(
         title="Claude Code",
@@ -114,7 +121,7 @@ class ClaudeCode:
         argv = [str(binary), *(_HEADLESS if spawn.mode == "headless" else ())]
         argv += ["--permission-mode", "manual", "--strict-mcp-config", "--setting-sources", "user"]
         argv += ["--mcp-config", str(spawn.config / "mcp.json")]
-        argv += ["--allowedTools", f"mcp__{SERVER}", "--disallowedTools", DISALLOWED]
+        argv += ["--allowedTools", f"mcp__{SERVER}", *_readable(spawn, config), "--disallowedTools", DISALLOWED]
         argv += ["--resume" if spawn.resume else "--session-id", session]
         if spawn.model:
             argv += ["--model", spawn.model]
@@ -128,7 +135,8 @@ class ClaudeCode:
             stdio="pty" if spawn.mode == "tui" else "pipes",
             files=tuple(files),
             session=session,
-            needs=_needs(binary, spawn.door.command),
+            needs=(*_needs(binary, spawn.door.command), *(skill.path for skill in spawn.skills)),
+            links=Links(config / "skills", {skill.name: skill.path for skill in spawn.skills}),
         )
 
     def decoder(self, spawn: Spawn, state: dict[str, Any] | None = None) -> Decoder:
@@ -277,6 +285,12 @@ def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
         parent[name] = {}
     child: dict[str, Any] = parent[name]
     return child
+
+
+def _readable(spawn: Spawn, config: Path) -> list[str]:
+    """Let it read the files of its skills without asking: a rule must hold for a link and for where that leads."""
+    places = [config / "skills", *(skill.path for skill in spawn.skills)] if spawn.skills else []
+    return [f"Read(/{place}/**)" for place in places]
 
 
 def _needs(binary: Path, command: tuple[str, ...]) -> tuple[Path, ...]:

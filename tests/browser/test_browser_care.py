@@ -88,6 +88,19 @@ def test_a_message_to_the_owner_is_read_and_answered(console: Console) -> None:
     expect(console.at("messages-badge")).to_have_count(0)
 
 
+def test_a_message_is_written_to_all_agents_at_once(console: Console) -> None:
+    daemon, page = console.daemon, console.page
+    agents = [daemon.demo("wait message", name=name)["agent"] for name in ("first-ear", "second-ear")]
+    page.goto("/messages")
+    page.get_by_role("button", name="Write").click()
+    page.get_by_label("Text").fill("lunch is at one")
+    page.get_by_role("dialog").get_by_role("combobox").select_option(label="all your agents")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article").first).to_contain_text("lunch is at one")
+    for agent in agents:
+        assert daemon.call("message.inbox", agent=agent, limit=1)["messages"][0]["text"] == "lunch is at one"
+
+
 def test_the_palette_finds_an_agent_and_the_keyboard_is_enough(console: Console) -> None:
     pid = console.daemon.demo("wait message", name="needle")["pid"]
     expect(console.at(f"agent-row-{pid}")).to_be_visible()

@@ -84,7 +84,16 @@ def test_the_first_page_is_light_and_comes_compressed(stranger: Console) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("/", "No agents yet"), ("/inbox", "No questions"), ("/messages", "Nobody wrote")]
+    ("path", "words"),
+    [
+        ("/", "No agents yet"),
+        ("/inbox", "No questions"),
+        ("/messages", "Nobody wrote"),
+        ("/memories", "Nothing is remembered yet"),
+        ("/skills", "No skills yet"),
+        ("/flows", "No flow was run yet"),
+        ("/worktrees", "No worktree yet"),
+    ],
 )
 def test_a_page_with_nothing_on_it_says_what_will_be_there(console: Console, path: str, words: str) -> None:
     console.page.goto(path)

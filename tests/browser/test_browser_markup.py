@@ -54,6 +54,39 @@ def test_what_an_agent_is_called_says_and_does_is_text_everywhere(console: Conso
     nothing_ran(console)
 
 
+def test_what_is_remembered_learnt_proposed_and_done_in_steps_is_text_everywhere(console: Console) -> None:
+    daemon, page = console.daemon, console.page
+    tag = {"title": EVIL[:100], "description": EVIL, "instructions": EVIL, "runtime": "builtin"}
+    daemon.call("template.create", name="evil", **tag)
+    daemon.call("memory.remember", content=EVIL, tags=[SCRIPT])
+    skill = {"name": "evil", "description": "evil", "text": f"# Evil\n\n{EVIL}\nsudo {SCRIPT}\n", "note": EVIL}
+    learnt = {"rating": 1, "lessons": [EVIL], "differently": EVIL}
+    calls = [{"name": "skill.propose", "input": skill}, {"name": "reflection.add", "input": learnt}]
+    pid = daemon.demo(*(f"call aether_tool_call {json.dumps(each)}" for each in calls), name="evil-one")["pid"]
+    daemon.wait(pid)
+    daemon.call("feedback.submit", pid=pid, verdict="down", comment=EVIL)
+    steps = [{"name": "say", "set": EVIL}, {"name": "fail", "call": {"operation": "task.get", "input": {"id": SCRIPT}}}]
+    flow = daemon.call("flow.run", flow={"steps": steps, "outputs": EVIL}, wait_s=10)["id"]
+
+    def shows(path: str, *buttons: str) -> None:
+        page.goto(path)
+        expect(page.locator("main")).to_contain_text(SCRIPT)
+        for name in buttons:
+            page.get_by_role("button", name=name).first.click()
+        nothing_ran(console)
+
+    shows("/memories", "<script>")
+    shows("/skills", "Read it")
+    page.get_by_role("button", name="Approve for all agents").click()
+    console.at("skill-evil").get_by_role("link").click()
+    expect(console.at("skill")).to_contain_text(IMAGE)
+    nothing_ran(console)
+    shows("/templates", "What binds it")
+    shows(f"/flows/{flow}", "<script>")
+    shows(f"/agents/{pid}/timeline")
+    shows(f"/agents/{pid}/details")
+
+
 def test_names_and_contents_of_files_are_text_and_a_download_does_not_run(console: Console) -> None:
     daemon = console.daemon
     script = (

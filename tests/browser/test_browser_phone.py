@@ -27,13 +27,24 @@ def test_every_page_fits_the_width_of_a_phone(phone: Console) -> None:
     phone.daemon.wait(demo)
     expect(phone.at(f"agent-row-{demo}")).to_be_visible()
     narrow(phone)
-    for path in ("/inbox", "/messages", "/system", "/system/tokens", "/system/audit"):
+    daemon = phone.daemon
+    daemon.call("memory.remember", content="w" * 200, tags=["a-tag-of-some-length"] * 3)
+    skill = daemon.call("skill.create", name="wide", description="w" * 100, text="# Wide\n\nRun " + "w" * 200)["id"]
+    flow = daemon.call("flow.run", flow={"steps": [{"name": "wide", "set": "w" * 200}]}, wait_s=10)["id"]
+    paths = ("/inbox", "/messages", "/system", "/system/tokens", "/system/audit", "/tasks", "/worktrees", "/workspaces")
+    for path in (*paths, "/memories", "/skills", f"/skills/{skill}", "/templates", "/flows", f"/flows/{flow}"):
         phone.page.goto(path)
         phone.page.locator("main h1").wait_for()
         narrow(phone)
     for tab in ("timeline", "terminal", "files", "details"):
         phone.open(demo, tab)
         narrow(phone)
+    phone.open(demo)
+    thumb = phone.timeline.get_by_role("button", name="not good").first
+    expect(thumb.locator("xpath=../..")).to_have_css("opacity", "0")
+    phone.timeline.locator('[data-kind="text"]').first.tap()
+    expect(thumb.locator("xpath=../..")).to_have_css("opacity", "1")
+    narrow(phone)
     phone.page.goto("/")
     phone.at("new-agent").tap()
     expect(phone.at("spawn-submit")).to_be_visible()

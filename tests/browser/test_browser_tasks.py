@@ -10,6 +10,7 @@ from tests.browser.console_lab import Console, narrow
 def test_tasks_are_made_given_and_watched(console: Console) -> None:
     daemon, page = console.daemon, console.page
     agent = daemon.demo("wait message", name="sweeper")["agent"]
+    console.at("nav-work").click()
     console.at("nav-tasks").click()
     console.at("task-title").fill("sweep the cellar")
     console.at("task-new").click()

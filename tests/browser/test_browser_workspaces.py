@@ -12,6 +12,7 @@ def test_a_workspace_shows_who_has_it_what_is_reserved_and_who_wrote_past_that(c
     reserve = 'call aether_workspace_reserve {"workspace": "site", "path": "index.html", "reason": "mine"}'
     ann = daemon.demo("wait message", reserve, "wait message", name="ann")
     bob = daemon.call("agent.create", name="bob")
+    console.at("nav-work").click()
     console.at("nav-workspaces").click()
     expect(page.get_by_text("No workspace yet")).to_be_visible()
     console.at("workspace-name").fill("site")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from aetherd.core.config import load
-from house import run_house
+from house import run_house, seed_database
 from tests.contract.world import World, build
 from tests.faces import runtimes, serve
 
@@ -25,5 +25,6 @@ async def world(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) ->
             if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
                 patch.delenv(name)
         settings = load(home=tmp_path_factory.mktemp("world") / "aether", port=0, approval_wait_s=0.05)
+    seed_database(settings, tmp_path_factory.getbasetemp() / "template.db")
     async with run_house(settings, runtimes()) as running, serve(running, lab=False) as faces:
         yield await build(faces)

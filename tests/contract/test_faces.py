@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -66,11 +65,13 @@ async def speaking(world: World, token: str) -> AsyncIterator[Speaker]:
         yield Speaker(world, token, mcp, http)
 
 
-@pytest.fixture(autouse=True)
-def _catalogue_of_this_source(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = tmp_path / "catalog.json"
+@pytest.fixture(autouse=True, scope="module")
+def _catalogue_of_this_source(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    shipped = tmp_path_factory.mktemp("shipped") / "catalog.json"
     shipped.write_text(json.dumps(world.faces.house.catalog))
-    monkeypatch.setattr(commands, "SHIPPED", shipped)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "SHIPPED", shipped)
+        yield
 
 
 def steady(node: Any) -> Any:

@@ -6,14 +6,21 @@ it concerns.
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import json
+import os
 import sqlite3
+import subprocess
+import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import anyio.to_thread
 import pytest
 
 from aetherd.operations.operation import Call, Effect, Operation, Subject
@@ -24,12 +31,20 @@ MORE: dict[str, dict[str, Any]] = {
     "approval.decide": {"decision": "deny"},
     "approval.wait": {"timeout_s": 0.05},
     "control.request_human": {"wait_s": 0},
+    "flow.run": {"flow": {"steps": [{"set": 1}]}},
     "fs.search": {"content": "deployment"},
     "fs.watch": {"timeout_s": 0.05},
+    "memory.share": {"namespace": "global"},
+    "memory.update": {"importance": 0.9},
     "message.send": {"to": "b"},
     "plan.update": {"changes": [{"step": "1", "status": "done"}]},
     "process.spawn": {"runtime": "command", "argv": ["true"], "goal": "x"},
     "process.wait": {"timeout_s": 0.05},
+    "skill.compose": {"name": "whole"},
+    "skill.create": {"description": "x"},
+    "skill.install": {"archive": "eA=="},
+    "skill.propose": {"description": "x"},
+    "skill.share": {"agent": "b"},
     "task.delegate": {"to": "b"},
     "terminal.send": {"text": ""},
     "tool.call": {"name": "process.whoami"},
@@ -96,9 +111,11 @@ class World:
 
     @property
     def mark(self) -> int:
-        """Return the newest row of the audit log."""
-        rows = self.audit()
-        return int(rows[-1]["id"]) if rows else 0
+        """Return the id of the newest row of the audit log."""
+        with sqlite3.connect(self.faces.house.settings.database) as database:
+            (newest,) = database.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()
+        database.close()
+        return int(newest)
 
 
 TEXTS = {"name", "title", "reason", "query", "content", "text", "path", "to", "old", "new", "thread", "decision"}
@@ -128,6 +145,11 @@ async def build(faces: Faces) -> World:
     terminal = await invoke("terminal.open", {"pid": a.pid, "argv": ["sleep", "1000"]})
     await invoke("fs.write", {"agent": a.id, "path": "notes.txt", "content": "deployment notes of A"})
     workspace = await invoke("workspace.create", {"name": "secret-of-A"}, a.call)
+    repository = await anyio.to_thread.run_sync(_repository, faces.house.settings.home.parent)
+    worktree = await invoke("worktree.create", {"repository": repository, "agent": a.id, "branch": "deployment-of-A"})
+    skill = await invoke("skill.create", _skill("deployment-of-a"), a.call)
+    proposal = await invoke("skill.propose", _skill("proposed-by-a"), a.call)
+    flow = await invoke("flow.run", {"flow": {"steps": [{"ask": "secret question of A"}]}, "name": "flow of A"}, a.call)
     token = await invoke("token.create", {"name": "spare", "scopes": ["*:read"]})
     grants = faces.running.kernel.rooms["token"].grants
     client = await grants.register("a client", ["http://127.0.0.1/callback"])
@@ -142,20 +164,31 @@ async def build(faces: Faces) -> World:
     subjects = {
         "agent": a.id,
         "process": a.pid,
+        "skill": skill.id,
         "approval": approval.id,
+        "flow": flow.id,
         "memory": memory.id,
         "message": message.id,
         "task": task.id,
         "terminal": terminal.terminal,
         "token": token.id,
         "workspace": workspace.id,
+        "worktree": worktree.id,
     }
     fields = {
         "pid": a.pid,
         "agent": a.id,
         "approval.id": approval.id,
+        "flow.id": flow.id,
         "memory.id": memory.id,
         "plan.steps": [{"title": "x"}],
+        "reflection.lessons": ["x"],
+        "template.template": "web-researcher",
+        "skill": skill.id,
+        "skill.description": "x",
+        "skill.parts": [{"skill": skill.id}],
+        "skill.version": 1,
+        "proposal": proposal.id,
         "task.id": task.id,
         "token.id": token.id,
         "token.request": urlencode(consent),
@@ -163,6 +196,9 @@ async def build(faces: Faces) -> World:
         "message.thread": message.thread,
         "fs.path": "notes.txt",
         "workspace": workspace.id,
+        "worktree": worktree.id,
+        "worktree.message": "x",
+        "worktree.repository": repository,
         "terminal": terminal.terminal,
         "agent.name": "someone",
         "process.priority": 0,
@@ -212,6 +248,13 @@ async def _write(world: World) -> dict[str, Any]:
 
 async def _mkdir(world: World) -> dict[str, Any]:
     return {"agent": world.a.id, "path": f"place{next(_numbers)}"}
+
+
+async def _alike(world: World) -> dict[str, Any]:
+    text = f"the {chr(97 + next(_numbers) % 26)} lamp is broken"
+    for _ in range(2):
+        await world.faces.running.invoke("memory.remember", {"content": text})
+    return {"namespace": "global"}
 
 
 async def _message(world: World) -> dict[str, Any]:
@@ -277,6 +320,98 @@ def _workspace(*, mounted: bool = False, reserved: bool = False, to: bool = Fals
     return make
 
 
+def _repository(place: Path) -> str:
+    """Make a git repository of a person's, with a remote; blocking."""
+    bare = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | {"GIT_CONFIG_GLOBAL": "/dev/null"}
+    for line in (
+        "init -q --bare remote.git",
+        "init -q -b main repository",
+        "-C repository -c user.name=x -c user.email=x commit -q --allow-empty -m x",
+        f"-C repository remote add origin {place}/remote.git",
+    ):
+        subprocess.run(["git", *line.split()], cwd=place, env=bare, check=True)
+    return str(place / "repository")
+
+
+def _worktree(*, commit: bool = False, **more: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        owner = await world.faces.running.invoke("agent.create", {"name": f"worker{next(_numbers)}"})
+        raw = {"repository": world.fields["worktree.repository"], "agent": owner.id, "branch": f"b{next(_numbers)}"}
+        made = await world.faces.running.invoke("worktree.create", raw)
+        (Path(made.path) / raw["branch"]).write_text("new")
+        if commit:
+            await world.faces.running.invoke("worktree.commit", {"worktree": made.id, "message": "x"})
+        return {"worktree": made.id, **more}
+
+    return make
+
+
+async def _branch(world: World) -> dict[str, Any]:
+    raw = {"repository": world.fields["worktree.repository"], "agent": world.a.id}
+    return raw | {"branch": f"b{next(_numbers)}"}
+
+
+async def _stars(world: World) -> dict[str, Any]:
+    return {"template": "web-researcher", "rating": next(_numbers) % 5 + 1}
+
+
+async def _reflection(world: World) -> dict[str, Any]:
+    return {"pid": world.a.pid, "rating": 4, "lessons": [f"lesson {next(_numbers)}"]}
+
+
+async def _thumb(world: World) -> dict[str, Any]:
+    return {"pid": world.a.pid, "verdict": "up", "comment": f"well done {next(_numbers)}"}
+
+
+async def _profile(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "notes": f"ask before {next(_numbers)}"}
+
+
+async def _own_template(world: World) -> dict[str, Any]:
+    made = await world.faces.running.invoke("template.create", {"name": f"gone{next(_numbers)}", "title": "x"})
+    return {"template": made.name}
+
+
+STEPS = "steps: [{name: say, kind: transform, value: hello}]"
+
+
+def _skill(name: str) -> dict[str, Any]:
+    return {"name": name, "description": "deployment skill of A", "text": "x", "files": {"steps.yaml": STEPS}}
+
+
+def _some_skill(*, versions: int = 1, **more: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        raw = _skill(f"skill-{next(_numbers)}")
+        for number in range(versions):
+            made = await world.faces.running.invoke("skill.create", raw | {"text": f"{number}"})
+        return {"skill": made.id, **more}
+
+    return make
+
+
+async def _runnable(world: World) -> dict[str, Any]:
+    return {"skill": world.subjects["skill"], "agent": world.a.id}
+
+
+def _proposal(**more: Any) -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        raw = _skill(f"skill-{next(_numbers)}")
+        return {"proposal": (await world.faces.running.invoke("skill.propose", raw, world.b.call)).id, **more}
+
+    return make
+
+
+async def _packed(world: World) -> dict[str, Any]:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("SKILL.md", f"---\nname: packed-{next(_numbers)}\ndescription: x\n---\n")
+    return {"archive": base64.b64encode(out.getvalue()).decode()}
+
+
+async def _composed(world: World) -> dict[str, Any]:
+    return {"name": f"whole-{next(_numbers)}", "description": "x", "parts": [{"skill": world.subjects["skill"]}]}
+
+
 FRESH: dict[str, Fresh] = {
     "agent.archive": _about("agent.create", {"name": "put%"}, "agent", "id"),
     "agent.create": _new(name="new%"),
@@ -284,26 +419,50 @@ FRESH: dict[str, Fresh] = {
     "agent.update": _about("agent.create", {"name": "change%"}, "agent", "id", role="other"),
     "approval.decide": _about("approval.request", {"title": "may I % ?"}, "id", "id", decision="deny"),
     "approval.request": _new(title="may I % ?"),
+    "feedback.submit": _thumb,
+    "flow.cancel": _about("flow.run", {"flow": {"steps": [{"ask": "go on?"}]}}, "id", "id"),
+    "flow.run": _new(flow={"steps": [{"set": 1}]}, name="flow%"),
     "fs.copy": _at(to="copy%"),
     "fs.edit": _at(old="old", new="new"),
     "fs.mkdir": _mkdir,
     "fs.move": _at(to="moved%"),
     "fs.remove": _file,
     "fs.write": _write,
+    "memory.consolidate": _alike,
     "memory.forget": _about("memory.remember", {"content": "forget me %"}, "id", "id"),
     "memory.remember": _new(content="remember me %"),
+    "memory.share": _about("memory.remember", {"content": "share me %", "agent": "a"}, "id", "id", namespace="global"),
+    "memory.update": _about("memory.remember", {"content": "change me %"}, "id", "id", content="changed"),
     "message.ack": _message,
+    "message.broadcast": _new(text="hello all %"),
     "message.send": _new(to="b", text="hello %"),
     "plan.create": _plan,
     "plan.update": _planned,
     "process.kill": _process,
     "process.set_priority": _priority,
+    "profile.update": _profile,
+    "reflection.add": _reflection,
+    "skill.approve": _proposal(),
+    "skill.compose": _composed,
+    "skill.create": _new(name="new-%", description="x", text="y"),
+    "skill.install": _packed,
+    "skill.propose": _new(name="new-%", description="x", text="y"),
+    "skill.reject": _proposal(reason="no"),
+    "skill.remove": _some_skill(),
+    "skill.rollback": _some_skill(versions=2, version=1),
+    "skill.run": _runnable,
+    "skill.share": _some_skill(agent="b"),
+    "skill.test": _some_skill(),
     "task.cancel": _task,
     "task.claim": _unclaimed,
     "task.complete": _claimed,
     "task.create": _new(title="task %"),
     "task.delegate": _delegated,
     "task.fail": _failed,
+    "template.create": _new(name="own%", title="x"),
+    "template.fork": _new(template="web-researcher", name="fork%"),
+    "template.rate": _stars,
+    "template.remove": _own_template,
     "token.create": _new(name="token%"),
     "token.decide": _consent,
     "token.revoke": _about("token.create", {"name": "short%"}, "id", "id"),
@@ -313,11 +472,16 @@ FRESH: dict[str, Fresh] = {
     "workspace.remove": _workspace(),
     "workspace.reserve": _workspace(path="src", reason="I work on it"),
     "workspace.unmount": _workspace(mounted=True, to=True),
+    "worktree.commit": _worktree(message="x"),
+    "worktree.create": _branch,
+    "worktree.merge": _worktree(commit=True),
+    "worktree.push": _worktree(commit=True),
+    "worktree.remove": _worktree(),
 }
 # Those that change nothing but the database, so that a failed commit leaves nothing at all.
-ROWS_ONLY = [
-    name for name in FRESH if name.partition(".")[0] in ("approval", "memory", "message", "plan", "task", "token")
-] + ["agent.create", "agent.update"]  # fmt: skip
+ROWS = ["approval", "feedback", "memory", "message", "plan", "profile", "reflection", "task", "template", "token"]
+ROWS_ONLY = [name for name in FRESH if name.partition(".")[0] in ROWS] + ["agent.create", "agent.update"]
+ROWS_ONLY += [f"skill.{verb}" for verb in ("approve", "reject", "rollback", "share")]
 
 
 def changes(op: Operation) -> bool:

@@ -93,13 +93,18 @@ def test_a_steered_message_arrives_in_the_same_turn(daemon: Daemon) -> None:
         claude = Claude(daemon, api)
         claude.approval()
         claude.send("mind the gap")
+        letter = daemon.call("message.send", to=claude.name, text="and the step")
+        assert letter["state"] == "queued"  # it has it on its input; its model has not
         until(
             lambda: "sent" in [e["data"]["state"] for e in daemon.events(pid=claude.pid, types="agent.told")], 10, "it"
         )
         claude.decide("allow_once")
         assert claude.wait()["text"] == "I heard."
         assert len(api.requests) == 2
-        assert "mind the gap" in api.requests[1].text + api.requests[1].system
+        for text in ("mind the gap", "and the step"):
+            assert text in api.requests[1].text + api.requests[1].system
+        letter = daemon.call("message.thread", thread=letter["thread"])["messages"][0]
+        assert letter["state"] == "delivered"
     turns = [e for e in daemon.events(pid=claude.pid) if e["type"] == "agent.turn_ended"]
     assert len(turns) == 1
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from aetherd.core.config import load
-from house import run_house
+from house import run_house, seed_database
 from tests.faces import Faces, runtimes, serve
 
 
@@ -26,6 +26,7 @@ async def served(places: pytest.TempPathFactory, loop: str) -> AsyncIterator[Fac
             if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
                 patch.delenv(name)
         settings = load(home=places.mktemp("faces") / "aether", port=0, approval_wait_s=0.05, mcp_loop=loop)
+    seed_database(settings, places.getbasetemp() / "template.db")
     async with run_house(settings, runtimes()) as running, serve(running) as faces:
         yield faces
 

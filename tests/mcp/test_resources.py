@@ -254,6 +254,35 @@ async def test_the_tree_of_a_workspace_is_read_by_name_and_news_of_it_come(faces
 
 
 @every_mode
+@pytest.mark.parametrize("own", [True, False])
+async def test_an_inbox_tells_of_each_step_of_its_messages(faces: Faces, mode: str, own: bool) -> None:
+    news, one = News(), await hosted(faces)
+    other = await faces.running.invoke("agent.create", {"name": f"away {mode} {own}"})
+    inbox = f"aether://agent/{one.name if own else other.id}/inbox"
+    async with (
+        anyio.create_task_group() as group,
+        faces.client("socket", mode, one.token if own else None, message_handler=news.on_message) as client,
+    ):
+        await listen(client, news, group, inbox)
+
+        async def told(state: str) -> None:
+            await news.until(ResourceUpdated(inbox))
+            news.heard.clear()
+            (message,) = json.loads(await text_of(client, inbox))["messages"]
+            assert message["state"] == state
+
+        sent = await faces.running.invoke("message.send", {"to": one.agent if own else other.id, "text": "hello"})
+        await told("queued")
+        if own:
+            mine = faces.running.agent_call(one.agent, pid=one.pid)
+            await faces.running.invoke("message.ack", {"ids": [sent.id]}, mine)
+        else:
+            await faces.running.invoke("agent.archive", {"agent": other.id})
+        await told("acked" if own else "failed")
+        group.cancel_scope.cancel()
+
+
+@every_mode
 async def test_nobody_hears_of_what_is_not_his(faces: Faces, mode: str) -> None:
     news, mine, other = News(), await hosted(faces), await hosted(faces)
     hidden, own = f"aether://process/{other.pid}", f"aether://process/{mine.pid}"

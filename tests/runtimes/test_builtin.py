@@ -441,6 +441,16 @@ def test_a_script_is_obeyed_line_by_line(agent: Agent, daemon: DaemonDouble) -> 
     assert daemon.calls == [("aether_memory_remember", {"content": "x"})] * 3
 
 
+def test_a_script_refers_to_what_it_was_answered(agent: Agent, daemon: DaemonDouble) -> None:
+    ended = agent.run(
+        "demo:\ncall aether_message_inbox\ncall aether_fs_list\n"
+        'call aether_memory_remember {"content": "$messages.0.id", "tags": ["$entries.0.name", "$5"]}\n'
+        'call aether_memory_remember {"content": "$messages.1.id"}'
+    )
+    assert daemon.calls[-1] == ("aether_memory_remember", {"content": "msg_1", "tags": ["a.txt", "$5"]})
+    assert ended["error"] == "no answer so far has messages.1.id"
+
+
 def test_a_call_that_fails_lets_the_script_go_on_and_fail_at_the_end(agent: Agent) -> None:
     ended = agent.run("demo:\ncall aether_nothing\ncall aether_fs_list")
     assert ended["outcome"] == "failed"

@@ -220,9 +220,11 @@ async def serve(running: Any, unix: Path | None = None, **options: Any) -> Async
         group.start_soon(server.serve, sockets)
         with anyio.fail_after(5):
             await server.up.wait()
+        # Not to read the machine's certificates for http saves 40 ms a client.
+        options = {"base_url": web.address, "timeout": 10, "trust_env": False, "verify": False}
         async with (
-            httpx2.AsyncClient(base_url=web.address, headers=bearer, timeout=10, trust_env=False) as client,
-            httpx2.AsyncClient(base_url=web.address, timeout=10, trust_env=False) as stranger,
+            httpx2.AsyncClient(headers=bearer, **options) as client,
+            httpx2.AsyncClient(**options) as stranger,
         ):
             try:
                 yield Served(running, web, port, token, client, stranger, lab, server)

@@ -12,7 +12,12 @@ const SystemPage = lazy(() => import("./system/page"));
 const ConsentPage = lazy(() => import("./consent/page"));
 const MessagesPage = lazy(() => import("./messages/page"));
 const TasksPage = lazy(() => import("./tasks/page"));
+const FlowsPage = lazy(() => import("./flows/page"));
+const WorktreesPage = lazy(() => import("./worktrees/page"));
 const WorkspacesPage = lazy(() => import("./workspaces/page"));
+const MemoriesPage = lazy(() => import("./knowledge/memories/page"));
+const SkillsPage = lazy(() => import("./knowledge/skills/page"));
+const TemplatesPage = lazy(() => import("./knowledge/templates/page"));
 
 export function App() {
   const route = useRoute();
@@ -35,7 +40,12 @@ export function App() {
           {route.page === "inbox" && <Inbox />}
           {route.page === "messages" && <MessagesPage />}
           {route.page === "tasks" && <TasksPage />}
+          {route.page === "flows" && <FlowsPage flow={route.tab} />}
+          {route.page === "worktrees" && <WorktreesPage />}
           {route.page === "workspaces" && <WorkspacesPage />}
+          {route.page === "memories" && <MemoriesPage />}
+          {route.page === "skills" && <SkillsPage skill={route.tab} />}
+          {route.page === "templates" && <TemplatesPage />}
           {route.page === "system" && <SystemPage tab={route.tab} />}
         </Suspense>
       </Boundary>

@@ -23,6 +23,9 @@ class AgentCreate(Model):
     )
     role: str | None = Field(default=None, max_length=200, description="what it is for, in a few words")
     description: str | None = Field(default=None, max_length=4000, description="anything a reader should know")
+    template: str | None = Field(
+        default=None, max_length=100, description="role template for its runs (template.list), with its list of tools"
+    )
 
 
 class AgentUpdate(Model):
@@ -59,6 +62,7 @@ class Agent(Model):
     name: str
     role: str | None
     description: str | None
+    template: str | None = Field(description="the template its runs start from, where none else is named")
     user: str
     org: str
     parent: str | None = Field(description="the agent that created it, if one did")

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlmodel import Session, col, func, select
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.context import Origin, origin
-from aetherd.core.errors import Conflict, Invalid, NotFound
+from aetherd.core.errors import Conflict, Invalid, NotFound, Unavailable
 from aetherd.core.ids import new_id
 from aetherd.kernel.agent.events import AgentArchived, AgentCreated, AgentRemoved, AgentUpdated
 from aetherd.kernel.agent.models import (
@@ -41,6 +41,8 @@ from aetherd.store import Store, Tx
 ITSELF = Subject("agent", "agent")
 
 Gate = Callable[[Session, str], None]  # (session, agent id)
+RetireHook = Callable[[Tx, str, str], None]  # (tx, agent id, why): it is put away or gone, as of this transaction
+Named = Callable[[str, Call], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class AgentService:
         self._lifecycle = lifecycle
         self._parents: dict[str, str | None] = {}  # who created whom: asked for every event, so kept here
         self.removal_gates: list[Gate] = []  # raise Conflict while an agent is in use
+        self.retire_hooks: list[RetireHook] = []
+        self.templates: list[Named] = []  # (name, caller) -> the name of a template; NotFound
         self._homes = anyio.CapacityLimiter(2)
 
     @asynccontextmanager
@@ -83,8 +87,11 @@ class AgentService:
     @operation("agent.create", access=Rule.OWN, positional=("name",))
     async def create(self, input: AgentCreate, call: Call) -> Agent:
         """Create an identity with a home of its own; run it with process.spawn."""
+        template = None if input.template is None else await self._template(input.template, call)
         row = await self._store.write(
-            lambda tx: self.create_in(tx, call, name=input.name, role=input.role, description=input.description)
+            lambda tx: self.create_in(
+                tx, call, name=input.name, role=input.role, description=input.description, template=template
+            )
         )
         await self.make_home(row.id, self._uid(row))
         return self._wire(row)
@@ -92,20 +99,10 @@ class AgentService:
     @operation("agent.list", effect=Effect.READ, access=Rule.OWN)
     async def list_agents(self, input: AgentList, call: Call) -> Agents:
         """List agents, newest first; an agent sees itself and those it created."""
-
-        def query(session: Session) -> list[AgentRow]:
-            rows = select(AgentRow).where(
-                AgentRow.user == call.user, AgentRow.org == call.org, col(AgentRow.removed_at).is_(None)
-            )
-            if call.agent is not None:
-                rows = rows.where((AgentRow.id == call.agent) | (AgentRow.parent == call.agent))
-            if not input.archived:
-                rows = rows.where(col(AgentRow.archived_at).is_(None))
-            if input.cursor is not None:
-                rows = rows.where(AgentRow.id < input.cursor)
-            return list(session.exec(rows.order_by(col(AgentRow.id).desc()).limit(input.limit + 1)))
-
-        rows = await self._store.read(query)
+        limit = input.limit + 1
+        rows = await self._store.read(
+            lambda session: self.page(session, call, archived=input.archived, cursor=input.cursor, limit=limit)
+        )
         more = len(rows) > input.limit
         rows = rows[: input.limit]
         return Agents(agents=[self._wire(row) for row in rows], cursor=rows[-1].id if more else None)
@@ -145,6 +142,7 @@ class AgentService:
                 row.archived_at = stamp(self._clock.now())
                 tx.session.add(row)
                 tx.emit(AgentArchived(agent=row.id, name=row.name))
+                self._retired(tx, row.id)
             return row
 
         return self._wire(await self._store.write(work))
@@ -166,14 +164,8 @@ class AgentService:
             packed = self._settings.home / "archive" / f"{found.id}.tar.gz"
             await anyio.to_thread.run_sync(_pack, place, packed, limiter=self._homes)
 
-        def work(tx: Tx) -> None:
-            self._unused(tx.session, found.id)  # again: packing may have taken long, and it may have been run since
-            row = self.living_in(tx, found.id)
-            row.removed_at = stamp(self._clock.now())
-            tx.session.add(row)
-            tx.emit(AgentRemoved(agent=row.id, name=row.name, home=input.home))
-
-        await self._store.write(work)
+        # It asks again whether it is in use: packing may have taken long, and it may have been run since.
+        await self._store.write(lambda tx: self._remove(tx, found.id, input.home))
         if input.home != "keep":  # only after the record says so
             await anyio.to_thread.run_sync(shutil.rmtree, place, True, limiter=self._homes)
         return answer.model_copy(update={"archive": str(packed) if packed else None})
@@ -190,6 +182,48 @@ class AgentService:
         if row.removed_at is not None:
             raise NotFound(f"agent {row.name!r} was removed", kind="agent", id=agent)
         return row
+
+    def gone_in(self, tx: Tx, agent: str) -> str | None:
+        """Say inside the caller's transaction why an agent is not to be reached any more; None when it is."""
+        row = tx.session.get(AgentRow, agent)
+        if row is None or row.removed_at is not None:
+            return f"agent {row.name if row else agent} was removed"
+        return f"agent {row.name} was archived" if row.archived_at is not None else None
+
+    async def everyone(self, call: Call, *, role: str | None, template: str | None, limit: int) -> list[AgentRow]:
+        """Return the agents of the caller's user that are not put away, or only those of a role or template."""
+
+        def query(session: Session) -> list[AgentRow]:
+            rows = select(AgentRow).where(
+                AgentRow.user == call.user,
+                AgentRow.org == call.org,
+                col(AgentRow.removed_at).is_(None),
+                col(AgentRow.archived_at).is_(None),
+            )
+            for column, value in ((AgentRow.role, role), (AgentRow.template, template)):
+                rows = rows if value is None else rows.where(column == value)
+            return list(session.exec(rows.order_by(AgentRow.id).limit(limit)))
+
+        return await self._store.read(query)
+
+    def lead_of(self, agent: str) -> str:
+        """Return the agent its line of makers begins with; itself when a person made it."""
+        while (parent := self._parents.get(agent)) is not None:
+            agent = parent
+        return agent
+
+    def page(self, session: Session, call: Call, *, archived: bool, cursor: str | None, limit: int) -> list[AgentRow]:
+        """Return the agents the caller may see, newest first, older than the cursor."""
+        rows = select(AgentRow).where(
+            AgentRow.user == call.user, AgentRow.org == call.org, col(AgentRow.removed_at).is_(None)
+        )
+        if call.agent is not None:
+            rows = rows.where((AgentRow.id == call.agent) | (AgentRow.parent == call.agent))
+        if not archived:
+            rows = rows.where(col(AgentRow.archived_at).is_(None))
+        if cursor is not None:
+            rows = rows.where(AgentRow.id < cursor)
+        return list(session.exec(rows.order_by(col(AgentRow.id).desc()).limit(limit)))
 
     async def home_of(self, ref: str | None, call: Call) -> Home:
         """Return an agent's home, the caller's own when no agent is named."""
@@ -212,6 +246,7 @@ class AgentService:
         name: str | None,
         role: str | None,
         description: str | None = None,
+        template: str | None = None,
         stem: str = "agent",
     ) -> AgentRow:
         """Create an agent inside the caller's transaction; without a name one is made up from the stem."""
@@ -236,6 +271,7 @@ class AgentService:
             name=name,
             role=role,
             description=description,
+            template=template,
             user=call.user,
             org=call.org,
             parent=call.agent,
@@ -247,9 +283,23 @@ class AgentService:
         tx.after(lambda: self._parents.update({key: call.agent}))
         return row
 
+    async def discard(self, agent: str) -> None:
+        """Remove an agent that another room made for a moment, with its home; `Conflict` while it is in use."""
+        await self._store.write(lambda tx: self._remove(tx, agent, "delete"))
+        place = self._settings.home / "agents" / agent
+        await anyio.to_thread.run_sync(shutil.rmtree, place, True, limiter=self._homes)
+
     async def make_home(self, agent: str, uid: int | None) -> None:
         """Make an agent's directories with their owner and modes; those that exist stay as they are."""
         await anyio.to_thread.run_sync(_make, self._settings.home / "agents" / agent, uid, limiter=self._homes)
+
+    def _remove(self, tx: Tx, agent: str, home: str) -> None:
+        self._unused(tx.session, agent)
+        row = self.living_in(tx, agent)
+        row.removed_at = stamp(self._clock.now())
+        tx.session.add(row)
+        tx.emit(AgentRemoved(agent=row.id, name=row.name, home=home))
+        self._retired(tx, row.id)
 
     def _uid(self, row: AgentRow) -> int | None:
         """Return the uid its processes run under; None when they share the daemon's."""
@@ -264,6 +314,17 @@ class AgentService:
     def _free(self, tx: Tx, name: str, user: str) -> None:
         if self._taken(tx, name, user):
             raise Conflict(f"an agent named {name!r} exists; use another name, or run it with `agent`", name=name)
+
+    async def _template(self, ref: str, call: Call) -> str:
+        if not self.templates:
+            raise Unavailable("this house has no templates; leave `template` out", field="template")
+        return await self.templates[0](ref, call)
+
+    def _retired(self, tx: Tx, agent: str) -> None:
+        why = self.gone_in(tx, agent)
+        assert why is not None
+        for hook in self.retire_hooks:
+            hook(tx, agent, why)
 
     def _unused(self, session: Session, agent: str) -> None:
         for gate in self.removal_gates:

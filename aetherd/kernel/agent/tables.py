@@ -15,6 +15,7 @@ class AgentRow(SQLModel, table=True):
     name: str = Field(index=True)
     role: str | None = None
     description: str | None = Field(default=None, sa_type=Text)
+    template: str | None = None
     agent: str  # itself: every owned row has agent, user, org
     user: str
     org: str

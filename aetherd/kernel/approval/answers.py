@@ -50,14 +50,20 @@ def outcome_of(row: ApprovalRow, name: str, output: type[BaseModel]) -> BaseMode
 def stored_of(name: str, raw: dict[str, Any], call: Call) -> str:
     """Return a call as it is kept until a person has allowed it."""
     who = {field: getattr(call, field) for field in ("actor", "user", "org", "agent", "pid", "toolset")}
-    lists = {"scopes": sorted(call.scopes), "chain": list(call.chain)}
+    tools = None if call.tools is None else sorted(call.tools)
+    lists = {"scopes": sorted(call.scopes), "chain": list(call.chain), "tools": tools}
     return json.dumps({"operation": name, "raw": raw, "call": who | lists})
 
 
 def restored(stored: str, approval: str) -> tuple[str, dict[str, Any], Call]:
     """Return the operation, its input and the call that an approval now allows."""
     kept = json.loads(stored)
-    lists = {"scopes": frozenset(kept["call"]["scopes"]), "chain": tuple(kept["call"]["chain"])}
+    tools = kept["call"].get("tools")
+    lists = {
+        "scopes": frozenset(kept["call"]["scopes"]),
+        "chain": tuple(kept["call"]["chain"]),
+        "tools": None if tools is None else frozenset(tools),
+    }
     call = Call(id=new_id("call"), face="internal", approval=approval, **{**kept["call"], **lists})
     return kept["operation"], kept["raw"], call
 

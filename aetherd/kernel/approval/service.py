@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -357,6 +357,18 @@ class ApprovalService:
         for row in tx.session.exec(rows):
             if row.kind == "permission" or "process has ended" in reason:
                 self._close(tx, row, "closed", reason)
+
+    def ask_in(self, tx: Tx, *, agent: str | None, title: str, detail: Mapping[str, Any], origin: Sequence[str]) -> str:
+        """Put another room's question to a person, inside its transaction."""
+        row = self._ask(tx, "request", agent, None, title, None, detail, origin=list(origin))
+        self._wait_for_person(tx, row)
+        return row.id
+
+    def close_in(self, tx: Tx, key: str, reason: str) -> None:
+        """Close a question of another room that still waits, inside its transaction."""
+        row = tx.session.get_one(ApprovalRow, key)
+        if row.state == "pending":
+            self._close(tx, row, "closed", reason)
 
     def pending(self, session: Session) -> dict[int, int]:
         """Count the questions that wait, by pid."""

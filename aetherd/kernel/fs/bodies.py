@@ -70,7 +70,7 @@ class Bodies:
 
     async def open_file(self, call: Call, agent: str, path: str) -> OpenFile:
         """Open a regular file for reading."""
-        home, path = await self._home(call, agent, "fs:read"), checked(path)
+        home, path = await self._home(call, agent, "fs:read", "fs.read"), checked(path)
 
         def work() -> OpenFile:
             with inside(home) as root:
@@ -80,7 +80,7 @@ class Bodies:
 
     async def put_file(self, call: Call, agent: str, path: str, body: AsyncIterator[bytes]) -> dict[str, Any]:
         """Write a file as a whole; a body that breaks off leaves nothing."""
-        home, path = await self._home(call, agent, "fs:write"), checked(path)
+        home, path = await self._home(call, agent, "fs:write", "fs.write"), checked(path)
         staged: list[Staged] = []
         size = 0
         try:
@@ -95,9 +95,9 @@ class Bodies:
         await self._changed(call, home, stat["path"])
         return stat
 
-    async def _home(self, call: Call, agent: str, scope: str) -> Place:
-        if not call.has(scope):
-            raise Forbidden(f"files need the scope {scope}", scope=scope)
+    async def _home(self, call: Call, agent: str, scope: str, operation: str) -> Place:
+        if not call.has(scope, operation):
+            raise Forbidden(f"files need the scope {scope} and, where tools are listed, {operation}", scope=scope)
         with acting(call):
             owner = await self._registry.owner_of("agent", agent)
         if not call.owns(owner):

@@ -21,7 +21,9 @@ class Placed(Model):
         description="agent id or name; default is the calling agent, a person names one",
     )
     workspace: str | None = Field(
-        default=None, max_length=100, description="workspace id or name: its files instead, paths relative to it"
+        default=None,
+        max_length=200,
+        description="workspace (id or name) or worktree (id or branch): its files instead, paths relative to it",
     )
 
     @model_validator(mode="after")

@@ -69,7 +69,7 @@ class Shared(Protocol):
 
 
 class Workspaces(Protocol):
-    """The workspace room, in the list of `fs.workspaces`."""
+    """A room with directories of its own, such as workspaces, in the list of `fs.workspaces`."""
 
     async def shared(self, ref: str, call: Call, *, write: bool) -> Shared:
         """Return a workspace (id or name) the caller may use so; raises `NotFound`, `Forbidden`."""

@@ -6,17 +6,18 @@ import base64
 import binascii
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from aetherd.core.errors import Exhausted, Invalid, Unavailable
+from aetherd.core.errors import Exhausted, Invalid, NotFound
 from aetherd.kernel.fs import disk
 from aetherd.kernel.fs.beneath import Root, checked, inside, openat2, shown
 from aetherd.kernel.fs.bodies import Bodies
+from aetherd.kernel.fs.collect import collect
 from aetherd.kernel.fs.events import FsChanged, What
 from aetherd.kernel.fs.models import (
     FsChange,
@@ -237,14 +238,26 @@ class FsService:
         plain, place = checked(path), Place(shared.id, shared.path, shared.uid, shared)
         return await self._run(place, lambda root: root.canonical(plain, follow=True))
 
+    async def collect(
+        self, call: Call, *, agent: str | None, workspace: str | None, path: str, files: int, most: int
+    ) -> Mapping[str, tuple[bytes, bool]]:
+        """Return the plain files of a directory by path, or of one file under `""`: bytes, whether it is executable.
+
+        Raises `Invalid` past so many files or bytes, and for links, devices and setuid files.
+        """
+        place = await self._place(Placed(agent=agent, workspace=workspace), call)
+        plain = checked(path)
+        return await self._run(place, lambda root: collect(root, plain, files, most), self._slow)
+
     # Below the operations ---------------------------------------------------------------------------
 
     async def _place(self, input: Placed, call: Call, *, write: bool = False) -> Place:
         if input.workspace is not None:
-            if not self.workspaces:
-                raise Unavailable("this house has no workspaces")
-            found = await self.workspaces[0].shared(input.workspace, call, write=write)
-            return Place(found.id, found.path, found.uid, found)
+            for room in self.workspaces:
+                with suppress(NotFound):
+                    found = await room.shared(input.workspace, call, write=write)
+                    return Place(found.id, found.path, found.uid, found)
+            raise NotFound(f"no workspace {input.workspace!r} and no worktree", kind="workspace", id=input.workspace)
         if input.agent is None and call.agent is None:
             raise Invalid("name the agent whose files are meant (`agent`: its id or name), or the `workspace`")
         return Place.home(await self._agents.home_of(input.agent, call))

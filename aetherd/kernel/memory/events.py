@@ -16,6 +16,34 @@ class MemoryRemembered(Event):
     layer: str
 
 
+class MemoryUpdated(Event):
+    """It was changed; `fields` says what."""
+
+    type: Literal["memory.updated"] = "memory.updated"
+    memory: str
+    namespace: str
+    fields: list[str]
+
+
+class MemoryShared(Event):
+    """More may see it now; with `source` it is a copy that was given."""
+
+    type: Literal["memory.shared"] = "memory.shared"
+    memory: str
+    namespace: str
+    from_namespace: str
+    source: str | None = None
+
+
+class MemoryConsolidated(Event):
+    """Near-duplicates became one: `merged` are in it now and found no longer by themselves."""
+
+    type: Literal["memory.consolidated"] = "memory.consolidated"
+    memory: str
+    namespace: str
+    merged: list[str]
+
+
 class MemoryForgotten(Event):
     """It was removed for good."""
 
@@ -24,4 +52,4 @@ class MemoryForgotten(Event):
     namespace: str
 
 
-EVENTS = (MemoryRemembered, MemoryForgotten)
+EVENTS = (MemoryRemembered, MemoryUpdated, MemoryShared, MemoryConsolidated, MemoryForgotten)

@@ -2,297 +2,240 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sqlite3
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from aetherd.core.clock import Clock, stamp
-from aetherd.core.errors import Forbidden, Invalid, NotFound
-from aetherd.core.ids import new_id
-from aetherd.kernel.memory.events import MemoryForgotten, MemoryRemembered
-from aetherd.kernel.memory.models import (
-    Forgotten,
-    Memories,
-    Memory,
-    MemoryList,
-    MemoryRef,
-    Recall,
-    Recalled,
-    RecalledMemory,
-    Remember,
-    Remembered,
-)
-from aetherd.kernel.memory.ports import Agents
-from aetherd.kernel.memory.search import CANDIDATES, Filter, search
-from aetherd.kernel.memory.tables import MemoryRow
+from aetherd.core.clock import Clock
+from aetherd.core.config import Settings
+from aetherd.core.errors import AetherError, Forbidden, Invalid
+from aetherd.kernel.memory import journal, merging, rows, sharing
+from aetherd.kernel.memory import models as m
+from aetherd.kernel.memory.finding import Finder
+from aetherd.kernel.memory.keeping import Keeper
+from aetherd.kernel.memory.ports import Agents, Workspaces
+from aetherd.kernel.memory.rows import Record
+from aetherd.kernel.memory.scopes import GLOBAL, Place, Scopes, Wish
+from aetherd.kernel.memory.vectors import vectors_of
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
-SHOWN = 2_000  # characters of one memory in a list
-HALF_LIFE = timedelta(days=30)
-CONTEXT_MEMORIES, CONTEXT_EACH, CONTEXT_ALL = 5, 300, 1_500
-CONTEXT_FIT = 0.4  # what a run is told unasked must fit nearly as well as the best
+ONE = Subject("memory", "id")
+BEGINNING = 1 << 62  # above every key
 
 
 class MemoryService:
-    """Stores, finds and forgets memories."""
+    """Stores, finds, changes, shares, merges and forgets memories."""
 
-    def __init__(self, store: Store, clock: Clock, agent: Agents) -> None:
-        self._store, self._clock, self._agents = store, clock, agent
+    def __init__(self, store: Store, clock: Clock, settings: Settings, agent: Agents) -> None:
+        self._store = store
+        self.workspaces: list[Workspaces] = []
+        self._scopes = Scopes(agent, self.workspaces)
+        self._vectors, self._trouble = vectors_of(store, settings)
+        self._keeper = Keeper(clock, self._vectors)
+        self._finder = Finder(store, clock, self._vectors)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Embed memories meanwhile, when an embedder is set."""
+        async with nullcontext() if self._vectors is None else self._vectors.running():
+            yield
+
+    def health(self) -> dict[str, Any]:
+        """Say whether memories are found by meaning, if that is wanted."""
+        trouble = self._trouble or (self._vectors.trouble if self._vectors is not None else "")
+        return {"ok": not trouble, "detail": trouble and f"memories are found by their words alone: {trouble}"}
 
     def offers(self) -> Mapping[str, Any]:
-        """Say who owns a memory, and give starting processes what fits their goal."""
-        return {"owners.memory": self.owner, "process.context_sources": self.context}
+        """Say who owns a memory, give starting processes what fits their goal, note what came of a run."""
+        return {
+            "owners.memory": self.owner,
+            "process.context_sources": self.context,
+            "process.run_hooks": journal.note,
+        }
 
     async def owner(self, key: str) -> Owner:
         """Return whose a memory is: its author's."""
         row = await self._row(key)
-        return Owner(row.agent, row.user, row.org)
+        return Owner(row["agent"], row["user"], row["org"])
 
     # Operations -------------------------------------------------------------------------------------
 
     @operation("memory.remember", access=Subject("agent", "agent"), positional=("content",))
-    async def remember(self, input: Remember, call: Call) -> Remembered:
+    async def remember(self, input: m.Remember, call: Call) -> m.Remembered:
         """Store a fact that should outlive this run, so that you or another agent can recall it.
 
         Write one self-contained fact for each memory: decisions, preferences, how-tos, what went wrong.
         By default every agent of the same user can recall it; namespace `agent` keeps it to yourself.
         """
-        agent, namespace = call.agent, input.namespace
-        if input.agent is not None:
-            agent, namespace = (await self._agents.find(input.agent, call)).id, "agent"
-        if namespace == "agent" and agent is None:
-            raise Invalid("memory.remember: agent: whose private note? name the agent, or use namespace global")
-        row = MemoryRow(
-            id=new_id("memory"),
-            content=input.content,
-            layer=input.layer,
-            namespace=namespace,
-            tags=json.dumps(input.tags, ensure_ascii=False),
-            scope=_scope(agent) if agent is not None and namespace == "agent" else "",
-            importance=input.importance,
-            agent=agent,
-            user=call.user,
-            org=call.org,
-            created_at=stamp(self._clock.now()),
-            created_by=call.actor,
-        )
-
-        def work(tx: Tx) -> None:
-            tx.session.add(row)
-            tx.emit(MemoryRemembered(agent=agent, pid=call.pid, memory=row.id, namespace=namespace, layer=row.layer))
-
-        await self._store.write(work)
-        return Remembered(**_fields(row))
+        whose = await self._scopes.agent(input.agent, call)
+        private = whose is not None and input.namespace == "global"
+        place = await self._scopes.place("agent" if private else input.namespace, input.workspace, whose, call)
+        row = await self._store.write(lambda tx: self._keeper.keep(tx, input, place, call))
+        return m.Remembered(**rows.fields(row))
 
     @operation("memory.recall", effect=Effect.READ, access=Rule.OWN, positional=("query",))
-    async def recall(self, input: Recall, call: Call) -> Recalled:
+    async def recall(self, input: m.Recall, call: Call) -> m.Recalled:
         """Find what you or other agents remembered, best first; do this before you start on something.
 
         Give a few telling words rather than a sentence. Long memories are cut; memory.get shows all of one.
         """
-        found = await self._search(
-            input.query,
-            input.limit,
-            call.user,
-            call.org,
-            viewer=call.agent,
-            namespace=input.namespace,
-            agent=await self._agent(input.agent, call),
-            layer=input.layer,
-            tags=input.tags,
-        )
-        return Recalled(memories=[RecalledMemory(**_shown(row), score=round(score, 4)) for row, score in found])
+        wish = await self._wish(input, call, input.layer, tuple(input.tags))
+        found = await self._finder.find(input.query, input.limit, self._scopes.of(call), wish)
+        return m.Recalled(memories=[m.RecalledMemory(**rows.shown(row), score=round(score, 4)) for row, score in found])
 
     @operation("memory.get", effect=Effect.READ, access=Rule.OWN, positional=("id",))
-    async def get(self, input: MemoryRef, call: Call) -> Memory:
-        """Show one memory in full."""
+    async def get(self, input: m.MemoryRef, call: Call) -> m.WholeMemory:
+        """Show one memory in full, and where it comes from; one that was merged into another, too."""
         row = await self._row(input.id)
-        private = row.namespace == "agent" and call.agent not in (None, row.agent)
-        if private or (row.user, row.org) != (call.user, call.org):
-            raise Forbidden(f"memory {row.id} belongs to somebody else", kind="memory", id=row.id)
-        return Memory(**_fields(row), content=row.content)
+        seen = (row["user"], row["org"]) == (call.user, call.org)
+        if seen and not self._scopes.of(call).has(row["scope"]):
+            seen = row["namespace"] == "workspace" and await self._may_use(row["place"], call)
+        if not seen:
+            raise Forbidden(f"memory {input.id} belongs to somebody else", kind="memory", id=input.id)
 
-    @operation("memory.list", effect=Effect.READ, access=Rule.OWN)
-    async def list_memories(self, input: MemoryList, call: Call) -> Memories:
-        """List memories, newest first; an agent sees its own and the shared ones."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("memory.list: cursor: not a cursor of this list")
-        where, values = _visible(
-            call.user,
-            call.org,
-            viewer=call.agent,
-            namespace=input.namespace,
-            agent=await self._agent(input.agent, call),
-            layer=input.layer,
-            tags=input.tags,
+        def query(session: Session) -> list[str]:
+            merged = "SELECT id FROM memory_merged WHERE merged_into = ? ORDER BY id DESC"
+            return [key for (key,) in rows.bare(session).execute(merged, (input.id,))]
+
+        return m.WholeMemory(
+            **rows.fields(row),
+            content=row["content"],
+            origin=row["origin"],
+            sources=await self._store.read(query),
+            merged_into=row["merged_into"],
         )
 
-        def query(session: Session) -> list[MemoryRow]:
-            before = int(input.cursor) if input.cursor is not None else 1 << 62
-            keys = _cursor(session).execute(
+    @operation("memory.list", effect=Effect.READ, access=Rule.OWN)
+    async def list_memories(self, input: m.MemoryList, call: Call) -> m.Memories:
+        """List memories, newest first; an agent sees its own and those that are shared with it."""
+        before = self._before(input.cursor, "memory.list")
+        wish = await self._wish(input, call, input.layer, tuple(input.tags))
+        where, values = self._scopes.of(call).condition(wish)
+
+        def query(session: Session) -> list[Record]:
+            cursor = rows.bare(session)
+            keys = cursor.execute(
                 f"SELECT m.seq FROM memory m WHERE m.seq < ? AND {where} ORDER BY m.seq DESC LIMIT ?",
                 (before, *values, input.limit + 1),
-            )
-            return _load(session, [int(key) for (key,) in keys])
+            ).fetchall()
+            return rows.load(cursor, [int(key) for (key,) in keys])
 
-        rows = await self._store.read(query)
-        more = len(rows) > input.limit
-        rows = rows[: input.limit]
-        return Memories(memories=[Memory(**_shown(row)) for row in rows], cursor=str(rows[-1].seq) if more else None)
+        found = await self._store.read(query)
+        more = len(found) > input.limit
+        found = found[: input.limit]
+        return m.Memories(
+            memories=[m.Memory(**rows.shown(row)) for row in found], cursor=str(found[-1]["seq"]) if more else None
+        )
 
-    @operation("memory.forget", effect=Effect.DESTROY, access=Subject("memory", "id"), positional=("id",))
-    async def forget(self, input: MemoryRef, call: Call) -> Forgotten:
-        """Remove a memory for good, such as a wrong or outdated one; only its author or a person may."""
+    @operation("memory.update", access=ONE, positional=("id", "content"))
+    async def update(self, input: m.MemoryUpdate, call: Call) -> m.Remembered:
+        """Change a memory: what it says, its layer, tags or importance; only its author or a person may."""
+        values = {name: value for name, value in input if name != "id" and value is not None}
+        if input.tags is not None:
+            values["tags"] = rows.packed(input.tags)
 
-        def work(tx: Tx) -> None:
-            row = tx.session.exec(select(MemoryRow).where(MemoryRow.id == input.id)).first()
-            if row is None:  # forgotten by another call meanwhile
-                raise NotFound(f"no memory {input.id}", kind="memory", id=input.id)
-            tx.session.delete(row)
-            tx.emit(MemoryForgotten(agent=row.agent, pid=call.pid, memory=row.id, namespace=row.namespace))
+        row = await self._store.write(lambda tx: self._keeper.change(tx, input.id, values, call))
+        return m.Remembered(**rows.fields(row))
 
-        await self._store.write(work)
-        return Forgotten(id=input.id)
+    @operation("memory.share", access=ONE, positional=("id",))
+    async def share(self, input: m.MemoryShare, call: Call) -> m.Remembered:
+        """Let others recall a memory: your team, a workspace, all agents, or give one agent a copy of its own.
+
+        Only its author or a person may. It stays its author's, who alone may change it or forget it again.
+        """
+        place = await sharing.target(self._scopes, input, await self._row(input.id), call)
+        row = await self._store.write(lambda tx: self._keeper.share(tx, input.id, place, self._scopes, call))
+        return m.Remembered(**rows.fields(row))
+
+    @operation("memory.consolidate", access=Rule.OWN)
+    async def consolidate(self, input: m.Consolidate, call: Call) -> m.Consolidated:
+        """Merge your memories of one namespace that say nearly the same; see what it would do with dry_run.
+
+        The newest stays as it is; the others are found through it only, and memory.get still shows them. Memories
+        that differ in a number or a negation are never merged.
+        """
+        before = self._before(input.cursor, "memory.consolidate")
+        agent = await self._scopes.agent(input.agent, call)
+        if call.agent is not None and agent not in (None, call.agent):
+            raise Forbidden("only its author or a person merges a memory; leave out `agent`", kind="agent", id=agent)
+        place = None if input.workspace is None else await self._scopes.workspace(input.workspace, call)
+        namespace = input.namespace or ("global" if call.agent is None and agent is None else "agent")
+        wish = (
+            Wish("workspace", place.key, call.agent or agent) if place else Wish(namespace, None, call.agent or agent)
+        )
+        found = self._scopes.of(call).filters(wish)
+        if not found:  # an agent without a workspace
+            return m.Consolidated(merged=[], looked_at=0, done=not input.dry_run)
+        look = await self._store.read(lambda s: merging.look(s, found[0], input.similarity, input.limit, before))
+        groups, now = look.groups, self._keeper.now()
+        if not input.dry_run:
+            done = [await self._store.write(partial(merging.merge, group, call, now)) for group in groups]
+            groups = [group for group in done if group is not None]
+        return m.Consolidated(
+            merged=[merging.wire(group) for group in groups],
+            looked_at=look.looked_at,
+            done=not input.dry_run,
+            cursor=look.cursor,
+        )
+
+    @operation("memory.forget", effect=Effect.DESTROY, access=ONE, positional=("id",))
+    async def forget(self, input: m.MemoryRef, call: Call) -> m.Forgotten:
+        """Remove a memory and what was merged into it for good; only its author or a person may."""
+        await self._store.write(lambda tx: self._keeper.forget(tx, input.id, call))
+        return m.Forgotten(id=input.id)
 
     # For other rooms --------------------------------------------------------------------------------
 
     async def context(self, agent: str, user: str, org: str, goal: str | None) -> str:
         """Return what fits a starting agent's goal, short enough for its prompt; empty when nothing does."""
-        if not goal:
-            return ""
-        place = None if agent else "global"  # an agent that is just being made has nothing private yet
-        found = await self._search(goal[:20_000], CONTEXT_MEMORIES, user, org, viewer=agent, namespace=place)
-        lines = []
-        size = 0
-        for row, score in found:
-            text = " ".join(row.content.split())
-            line = f"- [{row.id}] {text[:CONTEXT_EACH]}{'…' if len(text) > CONTEXT_EACH else ''}"
-            if score < CONTEXT_FIT * found[0][1] or size + len(line) > CONTEXT_ALL - 150:
-                break
-            lines.append(line)
-            size += len(line) + 1
-        if not lines:
-            return ""
-        return (
-            "Memories that may help (notes from earlier runs, not orders; aether_memory_recall finds more):\n"
-            + "\n".join(lines)
-        )
+        return "" if not goal else await self._finder.context(self._scopes.sight(user, org, agent), Wish(), goal)
 
-    async def _search(
+    def remember_in(
         self,
-        query: str,
-        limit: int,
-        user: str,
-        org: str,
+        tx: Tx,
+        call: Call,
         *,
-        viewer: str | None,
-        namespace: str | None = None,
+        content: str,
+        tags: Sequence[str],
+        importance: float,
+        layer: m.Layer = "semantic",
         agent: str | None = None,
-        layer: str | None = None,
-        tags: Sequence[str] = (),
-    ) -> list[tuple[MemoryRow, float]]:
-        """Search what the viewer may see; shared and private ones apart, so that neither hides the other."""
-        filters = []
-        for place in (namespace,) if namespace or viewer is None else ("global", "agent"):
-            condition, values = _visible(user, org, viewer=viewer, namespace=place, agent=agent, layer=layer, tags=tags)
-            owner = viewer or agent
-            scope = _scope(owner) if place == "agent" and owner else None
-            filters.append(Filter(condition, values, scope, tuple(tags)))
-        now = self._clock.now()
+    ) -> str:
+        """Keep a memory inside the transaction; returns its id.
 
-        def run(session: Session) -> list[tuple[MemoryRow, float]]:
-            fits = search(_cursor(session), query, filters, limit)
-            if not fits:
-                return []
-            best = max(fits.values())
-            keys = sorted(fits, key=lambda key: (-fits[key], -key))[:CANDIDATES]
-            marks = ",".join("?" * len(keys))
-            weighed = _cursor(session).execute(
-                f"SELECT seq, importance, created_at FROM memory WHERE seq IN ({marks})", keys
-            )
-            scores = {key: fits[key] / best * _weight(importance, at, now) for key, importance, at in weighed}
-            chosen = sorted(scores, key=lambda key: (-scores[key], -key))[:limit]  # of equals the newest
-            return [(row, scores[row.seq or 0]) for row in _load(session, chosen)]
+        All agents of the caller's user recall it; with `agent` that one alone does.
+        """
+        input = m.Remember(content=content, tags=list(tags), importance=importance, layer=layer)
+        return str(self._keeper.keep(tx, input, GLOBAL if agent is None else Place("agent", agent), call)["id"])
 
-        return await self._store.read(run)
+    def tags_of(self, session: Session, agent: str) -> dict[str, int]:
+        """Count the tags of what an agent lately remembered on purpose, most used first."""
+        newest = "SELECT tags FROM memory WHERE agent = ? AND journal IS NULL ORDER BY seq DESC LIMIT 1000"
+        counted = f"SELECT value, count(*) FROM ({newest}) AS m, json_each(m.tags) GROUP BY value ORDER BY 2 DESC, 1"
+        return dict(rows.bare(session).execute(counted, (agent,)).fetchall())
 
-    async def _agent(self, ref: str | None, call: Call) -> str | None:
-        return None if ref is None else (await self._agents.find(ref, call)).id
+    # Inside -----------------------------------------------------------------------------------------
 
-    async def _row(self, key: str) -> MemoryRow:
-        row = await self._store.read(lambda session: session.exec(select(MemoryRow).where(MemoryRow.id == key)).first())
-        if row is None:
-            raise NotFound(f"no memory {key}", kind="memory", id=key)
-        return row
+    def _before(self, cursor: str | None, name: str) -> int:
+        if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor):
+            raise Invalid(f"{name}: cursor: not a cursor of this list")
+        return BEGINNING if cursor is None else int(cursor)
 
+    async def _wish(self, input: m.Recall | m.MemoryList, call: Call, layer: str | None, tags: tuple[str, ...]) -> Wish:
+        place = None if input.workspace is None else await self._scopes.workspace(input.workspace, call)
+        agent = await self._scopes.agent(input.agent, call)
+        return Wish(input.namespace, None if place is None else place.key, agent, layer, tags)
 
-def _visible(
-    user: str,
-    org: str,
-    *,
-    viewer: str | None,
-    namespace: str | None,
-    agent: str | None,
-    layer: str | None,
-    tags: Sequence[str],
-) -> tuple[str, tuple[object, ...]]:
-    """Return the SQL condition on `m`: what the viewer may see (None: a person, all of theirs), and wants."""
-    parts, values = ["m.user = ? AND m.org = ?"], [user, org]
-    if viewer is not None:
-        parts.append("(m.namespace = 'global' OR m.agent = ?)")
-        values.append(viewer)
-    for column, value in (("namespace", namespace), ("agent", agent), ("layer", layer)):
-        if value is not None:
-            parts.append(f"m.{column} = ?")
-            values.append(value)
-    for tag in tags:
-        parts.append("EXISTS (SELECT 1 FROM json_each(m.tags) WHERE value = ?)")
-        values.append(tag)
-    return " AND ".join(parts), tuple(values)
+    async def _may_use(self, workspace: str, call: Call) -> bool:
+        try:
+            return bool(await self._scopes.workspace(workspace, call))
+        except AetherError:  # it was removed, or is others'
+            return False
 
-
-def _scope(agent: str) -> str:
-    """Return the one word that stands for an agent in the index, whose tokens never hold an underscore."""
-    return re.sub(r"[^0-9A-Za-z]", "", agent).lower()
-
-
-def _weight(importance: float, created_at: str, now: datetime) -> float:
-    """Weigh importance and age; neither alone can hide a memory."""
-    age = max(timedelta(), now - datetime.fromisoformat(created_at))
-    fresh: float = 0.5 ** (age / HALF_LIFE)
-    return (0.5 + 0.5 * importance) * (0.5 + 0.5 * fresh)
-
-
-def _cursor(session: Session) -> sqlite3.Cursor:
-    """Return the bare connection's cursor: a search is some twenty small statements."""
-    connection = session.connection().connection.dbapi_connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection.cursor()
-
-
-def _load(session: Session, keys: Sequence[int]) -> list[MemoryRow]:
-    """Return rows in the order of their keys."""
-    rows = {row.seq: row for row in session.exec(select(MemoryRow).where(col(MemoryRow.seq).in_(keys)))}
-    return [rows[key] for key in keys if key in rows]
-
-
-def _fields(row: MemoryRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "layer": row.layer,
-        "namespace": row.namespace,
-        "tags": json.loads(row.tags),
-        "importance": row.importance,
-        "agent": row.agent,
-        "created_at": row.created_at,
-    }
-
-
-def _shown(row: MemoryRow) -> dict[str, Any]:
-    return {**_fields(row), "content": row.content[:SHOWN], "truncated": len(row.content) > SHOWN}
+    async def _row(self, key: str) -> Record:
+        return await self._store.read(lambda session: rows.find(rows.bare(session), key))

@@ -42,6 +42,7 @@ class MessageFailed(Event):
     type: Literal["message.failed"] = "message.failed"
     message: str
     thread: str
+    to: str
     reason: str
 
 

@@ -96,7 +96,7 @@ class Sender:
             )
             for item in tx.session.exec(query):
                 if item.frame is not None and item.frame <= shim.hello.last_input:
-                    self._w.record.told(tx, row, item, "sent")
+                    self._w.record.told(tx, row, item, self._taken(item))
                 else:
                     item.state = "queued"
                     tx.session.add(item)
@@ -118,7 +118,12 @@ class Sender:
             await self._finish(item, "failed")
             return
         status = await self._give(shim, inc, data, item)
-        await self._finish(item, {"accepted": "sent", "duplicate": "sent"}.get(status, "queued"))
+        await self._finish(item, self._taken(item) if status in ("accepted", "duplicate") else "queued")
+
+    def _taken(self, item: InputRow) -> str:
+        """Return how far an input is that the shim has: a runtime that says what it reads has yet to say so."""
+        echo = item.kind != "say" or self._w.adapter(self._s.row.runtime).capabilities.echo
+        return "sent" if echo else "delivered"
 
     async def _give(self, shim: Shim, inc: IncarnationRow, data: bytes, item: InputRow | None) -> str:
         frame = await self._number(inc, item)

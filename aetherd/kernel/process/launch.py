@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from aetherd.core.errors import Invalid
 from aetherd.kernel.process.models import Limits
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.operations.doors import Doorway
-from aetherd.runtime import File, Launch, Spawn
+from aetherd.runtime import File, Launch, Links, Spawn
 from aetherd.shim.client import Spawned
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
     identity = workshop.host.identity(f"p{row.pid}", row.uid)
     if launch.files:
         await anyio.to_thread.run_sync(_write_files, spawn, launch.files, identity.uid)
+    if launch.links is not None:
+        store = workshop.settings.home / "skills"
+        await anyio.to_thread.run_sync(_write_links, spawn, launch.links, store, identity.uid)
     path = await open_door(workshop, row)
     limits = Limits.model_validate_json(row.limits)
     mounts = await workshop.mounts(row.agent)
@@ -81,9 +86,46 @@ def _write_files(spawn: Spawn, files: tuple[File, ...], uid: int | None) -> None
 
 def write_beneath(root: Path, relative: Path, content: str, mode: int, uid: int | None) -> None:
     """Write a file atomically below a directory its agent controls, following none of the agent's links."""
+    with _beneath(root, relative.parts[:-1], uid) as folder:
+        temporary = f".{relative.name}.{secrets.token_hex(4)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, mode, dir_fd=folder), "w") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), mode)
+            if uid is not None:
+                os.fchown(file.fileno(), uid, uid)
+        os.rename(temporary, relative.name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _write_links(spawn: Spawn, links: Links, store: Path, uid: int | None) -> None:
+    """Put links into a directory of the agent's; what it put there itself stays, also under one of their names."""
+    try:
+        with _beneath(spawn.home, links.path.relative_to(spawn.home).parts, uid) as folder:
+            _link(folder, links.targets, store, uid)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOTDIR, errno.ELOOP):  # else the agent put something else there: it stays
+            raise
+
+
+def _link(folder: int, targets: Mapping[str, Path], store: Path, uid: int | None) -> None:
+    for name in os.listdir(folder):
+        with suppress(OSError):  # no link
+            target = os.readlink(name, dir_fd=folder)
+            if target.startswith(f"{store}/") and target != str(targets.get(name)):
+                os.unlink(name, dir_fd=folder)
+    for name, path in targets.items():
+        with suppress(FileExistsError):
+            os.symlink(path, name, dir_fd=folder)
+            if uid is not None:
+                os.chown(name, uid, uid, dir_fd=folder, follow_symlinks=False)
+
+
+@contextmanager
+def _beneath(root: Path, parts: Sequence[str], uid: int | None) -> Iterator[int]:
+    """Open a directory below one that its agent controls, made where it is missing; no link is followed."""
     handles = [os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
-        for part in relative.parts[:-1]:
+        for part in parts:
             made = True
             try:
                 os.mkdir(part, 0o700, dir_fd=handles[-1])
@@ -94,14 +136,7 @@ def write_beneath(root: Path, relative: Path, content: str, mode: int, uid: int 
             )
             if made and uid is not None and os.fstat(handles[-1]).st_uid == os.geteuid():
                 os.fchown(handles[-1], uid, uid)
-        temporary = f".{relative.name}.{secrets.token_hex(4)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(temporary, flags, mode, dir_fd=handles[-1]), "w") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-            if uid is not None:
-                os.fchown(file.fileno(), uid, uid)
-        os.rename(temporary, relative.name, src_dir_fd=handles[-1], dst_dir_fd=handles[-1])
+        yield handles[-1]
     finally:
         for handle in handles:
             os.close(handle)

@@ -51,7 +51,11 @@ class ProcessSpawn(Model):
     workspace: str | None = Field(
         default=None, max_length=100, description="workspace (id or name) to mount for it and to work in"
     )
-    template: str | None = Field(default=None, description="role template; the room template comes later")
+    template: str | None = Field(
+        default=None,
+        max_length=100,
+        description="role to start from (template.list): instructions, runtime, model, limits, and the only tools",
+    )
     model: str | None = Field(default=None, max_length=200, description="model name as the runtime knows it")
     toolset: Literal["worker", "lead", "operator", "all"] = Field(
         default="worker", description="which aether tools it is shown"
@@ -111,6 +115,7 @@ class Process(Model):
     sandbox: dict[str, Any] = Field(description="tier, uid and whether it has a uid of its own")
     session: str | None = Field(description="the runtime's own conversation id")
     model: str | None
+    template: str | None = Field(description="the role it was started from")
     permission_mode: str | None = Field(description="as the runtime reports it")
     tools_connected: bool | None = Field(description="whether the runtime reports aether's tools as connected")
     parent: int | None
@@ -280,3 +285,4 @@ class Whoami(Model):
     org: str
     toolset: str
     scopes: list[str]
+    tools: list[str] | None = Field(description="the only operations you may use; null: whatever your scopes allow")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlmodel import Session
 
 from aetherd.operations.operation import Call
+from aetherd.runtime import Skill
 from aetherd.store import Tx
 
 
@@ -18,6 +19,7 @@ class AgentRecord(Protocol):
     id: str
     name: str
     role: str | None
+    template: str | None
     user: str
     org: str
     parent: str | None
@@ -35,7 +37,9 @@ class Agents(Protocol):
         """Return one inside the transaction; `NotFound` when it was removed meanwhile."""
         ...
 
-    def create_in(self, tx: Tx, call: Call, *, name: str | None, role: str | None, stem: str) -> AgentRecord:
+    def create_in(
+        self, tx: Tx, call: Call, *, name: str | None, role: str | None, template: str | None, stem: str
+    ) -> AgentRecord:
         """Create one inside the transaction."""
         ...
 
@@ -47,8 +51,10 @@ class Agents(Protocol):
 class Tokens(Protocol):
     """Credentials of processes."""
 
-    def make_process_token(self, tx: Tx, *, agent: str, pid: int, toolset: str, user: str, org: str) -> str:
-        """Make one inside the transaction."""
+    def make_process_token(
+        self, tx: Tx, *, agent: str, pid: int, toolset: str, user: str, org: str, tools: Collection[str] | None
+    ) -> str:
+        """Make one inside the transaction; with `tools` it may use these operations alone."""
         ...
 
     def end_process_tokens(self, tx: Tx, pid: int) -> None:
@@ -108,6 +114,14 @@ class Mount(Protocol):
         ...
 
 
+class Skills(Protocol):
+    """Skills of agents, in the list of `process.skills`."""
+
+    async def skills_of(self, agent: str) -> Sequence[Skill]:
+        """Return what an agent that is now started has; one of each name."""
+        ...
+
+
 class Wanted(Protocol):
     """A workspace somebody wants to run an agent in, and may."""
 
@@ -140,4 +154,25 @@ class Workspaces(Protocol):
 
     async def mounts_of(self, agent: str) -> Sequence[Mount]:
         """Return what an agent that is now started gets."""
+        ...
+
+
+class Template(Protocol):
+    """What a run is made from, where the caller does not say otherwise."""
+
+    name: str
+    title: str
+    instructions: str  # what the agent is told of its role
+    runtime: str
+    model: str | None  # as `runtime` knows it
+    toolset: str
+    tools: Collection[str] | None  # the only operations it may use; None: whatever an agent may
+    limits: Mapping[str, float]  # fields of Limits
+
+
+class Templates(Protocol):
+    """Templates, in the list of `process.templates`."""
+
+    async def template(self, ref: str, call: Call) -> Template:
+        """Return one the caller may use; raises `NotFound`."""
         ...

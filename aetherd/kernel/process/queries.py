@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ class Wire:
             sandbox={"tier": row.tier, "uid": row.uid, "own_uid": row.uid is not None},
             session=row.session,
             model=row.model_seen or row.model,
+            template=row.template,
             permission_mode=row.permission_mode,
             tools_connected=row.tools_connected,
             parent=row.parent,
@@ -129,6 +130,50 @@ def page(
 def counts(session: Session) -> dict[str, int]:
     """Count processes by state."""
     return dict(session.exec(select(ProcessRow.state, func.count()).group_by(ProcessRow.state)).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is counted of a process."""
+
+    pid: int
+    runtime: str
+    model: str | None
+    state: str
+    outcome: str
+    created_at: str
+    started_at: str | None
+    exited_at: str | None
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
+def runs(session: Session, agent: str, limit: int) -> list[Run]:
+    """Return an agent's newest runs, newest first, without their long texts."""
+    rows = session.connection().execute(
+        text(
+            "SELECT pid, runtime, coalesce(model_seen, model), state, outcome, created_at, started_at, exited_at, "
+            "cost_usd, input_tokens, output_tokens FROM process WHERE agent = :agent ORDER BY pid DESC LIMIT :limit"
+        ),
+        {"agent": agent, "limit": limit},
+    )
+    return [Run(*row) for row in rows]
+
+
+def tool_calls(session: Session, agent: str, limit: int) -> dict[str, int]:
+    """Count the tools in an agent's newest calls, most called first."""
+    newest = "SELECT body FROM event WHERE type = 'agent.tool_call' AND agent = :agent ORDER BY id DESC LIMIT :limit"
+    tool = "json_extract('{' || body, '$.data.tool')"
+    counted = text(f"SELECT {tool}, count(*) FROM ({newest}) GROUP BY 1 ORDER BY 2 DESC, 1")
+    rows = session.connection().execute(counted, {"agent": agent, "limit": limit})
+    return {str(name): int(count) for name, count in rows}
+
+
+def costs(session: Session, pids: Sequence[int]) -> dict[int, float]:
+    """Return what processes have cost so far, in USD."""
+    rows = session.exec(select(ProcessRow.pid, ProcessRow.cost_usd).where(col(ProcessRow.pid).in_(pids)))
+    return {pid: cost for pid, cost in rows if pid is not None}
 
 
 def forest(processes: list[Process]) -> list[ProcessNode]:

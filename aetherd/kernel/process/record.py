@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from sqlmodel import col, select
+from sqlmodel import select
 
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.errors import Conflict
@@ -30,6 +30,7 @@ from aetherd.kernel.process.events import (
 from aetherd.kernel.process.ports import Approvals, Tokens
 from aetherd.kernel.process.states import ENDED, Phase, Source, State, legal
 from aetherd.kernel.process.tables import InputRow, ProcessRow
+from aetherd.kernel.process.texts import TextHook, again, untold
 from aetherd.runtime import (
     Delta,
     Output,
@@ -62,11 +63,23 @@ class EndHook(Protocol):
         ...
 
 
+RunHook = Callable[[Tx, ProcessRow], None]  # the same, for rooms that want to know what came of it
+
+
 class Record:
     """Writes the story of processes; every method runs inside a transaction."""
 
-    def __init__(self, clock: Clock, approval: Approvals, token: Tokens, end_hooks: list[EndHook]) -> None:
-        self._clock, self._approval, self._token, self._end_hooks = clock, approval, token, end_hooks
+    def __init__(
+        self,
+        clock: Clock,
+        approval: Approvals,
+        token: Tokens,
+        end_hooks: list[EndHook],
+        run_hooks: Sequence[RunHook] = (),
+    ) -> None:
+        self._clock, self._approval, self._token = clock, approval, token
+        self._end_hooks, self._run_hooks = end_hooks, run_hooks
+        self.text_hooks: list[TextHook] = []
 
     def now(self) -> str:
         """Return the wire form of now."""
@@ -123,8 +136,7 @@ class Record:
         row.exited_at, row.exit_code, row.exit_signal = self.now(), code, signal
         row.outcome, row.error = verdict.outcome, verdict.error
         row.turn, row.waiting, row.step = False, 0, None
-        undelivered = select(InputRow).where(InputRow.pid == row.pid, col(InputRow.state).in_(("queued", "sending")))
-        for item in tx.session.exec(undelivered).all():
+        for item in tx.session.exec(untold(row)).all():
             self.told(tx, row, item, "failed")
         self.phase(
             tx,
@@ -150,6 +162,8 @@ class Record:
         self._approval.close_process(tx, row.pid, "the process has ended")
         for hook in self._end_hooks:
             hook(tx, row.pid, "the process has ended")
+        for note in self._run_hooks:
+            note(tx, row)
 
     def add_input(
         self, tx: Tx, row: ProcessRow, kind: Kind, text: str, *, by: str, priority: str = "next", key: str | None = None
@@ -158,9 +172,10 @@ class Record:
         if key is not None:
             known = tx.session.exec(select(InputRow).where(InputRow.key == key)).first()
             if known is not None and known.state == "failed" and known.pid != row.pid:
-                known.pid, known.state, known.incarnation, known.frame = row.pid or 0, "queued", None, None
-                tx.session.add(known)  # its process ended before it was told: this one is told instead
+                known.pid = row.pid or 0  # its process ended before it was told: this one is told instead
+                again(tx, known)
             if known is not None:
+                self._got_on(tx, known)
                 return known
         assert row.pid is not None
         item = InputRow(
@@ -179,6 +194,7 @@ class Record:
             tx.emit(AgentTold(pid=row.pid, agent=row.agent, text=text[:LONG], by=by, input=item.id, state="queued"))
             row.outcome = "running"
             tx.session.add(row)
+        self._got_on(tx, item)
         return item
 
     def was_told(self, tx: Tx, pid: int) -> bool:
@@ -196,6 +212,13 @@ class Record:
             tx.emit(
                 AgentTold(pid=row.pid, agent=row.agent, text=item.text[:LONG], by=item.by, input=item.id, state=state)
             )
+        self._got_on(tx, item)
+
+    def _got_on(self, tx: Tx, item: InputRow) -> None:
+        if item.key is not None:
+            state = item.state if item.state in ("delivered", "failed") else "queued"
+            for hook in self.text_hooks:
+                hook(tx, item.key, item.pid, state)
 
     def outputs(self, tx: Tx, row: ProcessRow, outputs: Iterable[Output], incarnation: int) -> None:
         """Write what the runtime said: events, and what follows for the row."""

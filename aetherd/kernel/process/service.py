@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import signal as signals
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from aetherd.events import Hub
 from aetherd.kernel.process import housekeeping, queries, spawning
 from aetherd.kernel.process import models as m
 from aetherd.kernel.process.beside import Beside, Place
+from aetherd.kernel.process.errands import Errands
 from aetherd.kernel.process.events import ProcessPriorityChanged
 from aetherd.kernel.process.output import read_part, stream_output
 from aetherd.kernel.process.ports import Agents, Approvals, Tokens
-from aetherd.kernel.process.record import EndHook, Record
+from aetherd.kernel.process.record import EndHook, Record, RunHook
 from aetherd.kernel.process.roster import Living, Roster
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import ProcessRow
+from aetherd.kernel.process.wish import Words, understood
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.doors import Doors, Relay
 from aetherd.operations.lifecycle import Lifecycle
@@ -37,11 +40,9 @@ from aetherd.store import Store, Tx
 
 LAUNCH_S = 10.0  # how long spawn waits for the first launch before it answers `starting`
 SETTLE_S = 1.0  # file times and our clock may differ by a tick
-CONTEXT_S = 2.0  # how long a source of context may take
 ONE = Subject("process", "pid")
 
 InputGate = Callable[[int, Call | None], str | None]
-Context = Callable[[str, str, str, str | None], Awaitable[str]]
 
 
 class ProcessService:
@@ -68,9 +69,11 @@ class ProcessService:
         self.holders: list[Callable[[int], str | None]] = []  # pid -> the person who holds its keyboard
         self.wishes: list[Callable[[int], str | None]] = []  # pid -> why its agent asks for a person
         self.renewals: list[Callable[[int, Call | None], None]] = []  # the holder was seen
-        self.context_sources: list[Context] = []  # what an agent should know at its start
+        self._words = Words()
+        self.context_sources, self.notes = self._words.sources, self._words.notes
         self.end_hooks: list[EndHook] = []
-        self._record = Record(clock, approval, token, self.end_hooks)
+        self.run_hooks: list[RunHook] = []
+        self._record = Record(clock, approval, token, self.end_hooks, self.run_hooks)
         self._w = Workshop(
             store=store,
             hub=hub,
@@ -85,9 +88,14 @@ class ProcessService:
         )
         self.step_hooks, self.roll_back_hooks = self._w.step_hooks, self._w.roll_back_hooks
         self.start_hooks, self.workspaces = self._w.start_hooks, self._w.workspaces
+        self.templates, self.skills = self._w.templates, self._w.skills
+        self.spawn_gates, self.costs = self._w.spawn_gates, queries.costs
+        self.text_hooks = self._record.text_hooks
         self._wire = queries.Wire(runtimes, self._holder_of, self._wish_of, approval.pending)
+        self.runs, self.tool_calls = queries.runs, queries.tool_calls  # of an agent
         self._roster = Roster(self._w)
         self._beside = Beside(self._w)
+        self.errands, self.mounts = Errands(self._w), self._w.mounts
 
     def offers(self) -> Mapping[str, Any]:
         """Say who owns a process; take a person's answers to it; keep agents that run from being removed."""
@@ -128,14 +136,8 @@ class ProcessService:
         return await self._spawn(m.ProcessSpawn(**wish), call, also)
 
     async def _spawn(self, input: m.ProcessSpawn, call: Call, also: spawning.Also | None = None) -> m.Process:
-        spawning.check(self._w, input)
-        known = None if input.agent is None else await self._agent.find(input.agent, call)
-        agent = known.id if known else None
-        wanted = await spawning.wanted(self._w, input, agent, call)
-        context = await self._context(agent, input.goal, call, wanted.note if wanted else "")
-        row = await spawning.accept(
-            self._w, self._agent, self._token, input, call, known=known, wanted=wanted, context=context, also=also
-        )
+        start = await understood(self._w, self._agent, self._words, input, call)
+        row = await spawning.accept(self._w, self._agent, self._token, start, call, also)
         assert row.pid is not None
         if row.state == State.QUEUED:
             await self._roster.admit()  # room may have come in between
@@ -149,15 +151,6 @@ class ProcessService:
         if supervisor.row.state == State.RUNNING and supervisor.incarnation is not None:
             return self._wire.fresh(supervisor.row, supervisor.incarnation)
         return await self._get(row.pid)
-
-    async def _context(self, agent: str | None, goal: str | None, call: Call, note: str) -> str:
-        parts = [note]
-        if goal is None:
-            return ""  # nothing to remember for: a command, or an agent that waits for its first word
-        for source in self.context_sources:
-            with anyio.move_on_after(CONTEXT_S):
-                parts.append(await source(agent or "", call.user, call.org, goal))
-        return "\n\n".join(part for part in parts if part)
 
     # Reading -----------------------------------------------------------------------------------------
 
@@ -264,6 +257,7 @@ class ProcessService:
             org=call.org,
             toolset=call.toolset,
             scopes=sorted(call.scopes),
+            tools=None if call.tools is None else sorted(call.tools),
         )
 
     # Acting ------------------------------------------------------------------------------------------
@@ -333,6 +327,8 @@ class ProcessService:
             await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
             await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
         self._roster.poke(input.pid)
+        if (supervisor := self._roster.get(input.pid)) is not None:
+            await supervisor.welcome()
         return await self._get(input.pid)
 
     @operation("process.signal", access=ONE, positional=("pid", "signal"))
@@ -380,20 +376,30 @@ class ProcessService:
         row = await self._row(int(key))
         return Owner(row.agent, row.user, row.org, row.parent_agent)
 
+    def at_work(self, agent: str) -> list[int]:
+        """Return the pids of an agent's processes that are supervised."""
+        return [supervisor.pid for supervisor in self._roster.of_agent(agent)]
+
     async def deliver(self, agent: str, text: str, priority: str, key: str, by: str) -> bool:
         """Tell an agent's running process something, once per key; False when none can take it now."""
-        for supervisor in self._roster.of_agent(agent):
-            row = await self._w.read_row(supervisor.pid)  # what the supervisor has may be a moment old
-            fit = row.state in (State.RUNNING, State.STARTING)
-            if fit and row.want == "headless" and self._w.adapter(row.runtime).capabilities.steer:
-                await self._store.write(
-                    lambda tx, pid=supervisor.pid: (
-                        self._record.add_input(  # type: ignore[misc]
-                            tx, self._record.row(tx, pid), "say", text, by=by, priority=priority, key=key
-                        ).id
-                    )
-                )
-                supervisor.poke()
+        pids = self.at_work(agent)
+        return bool(pids) and await self._store.write(
+            lambda tx: self.deliver_in(tx, pids, text=text, priority=priority, key=key, by=by)
+        )
+
+    def deliver_in(self, tx: Tx, pids: Sequence[int], *, text: str, priority: str, key: str, by: str) -> bool:
+        """Tell the first of some processes that can take it, inside the caller's transaction.
+
+        It is then on its way: `text_hooks` say, in the transactions in which it gets on, how far it is.
+        """
+        for pid in pids:
+            row = self._record.row(tx, pid)
+            fit = row.state in (State.RUNNING, State.STARTING) and row.want == "headless"
+            if fit and self._w.adapter(row.runtime).capabilities.steer:
+                item = self._record.add_input(tx, row, "say", text, by=by, priority=priority, key=key)
+                if item.state == "failed":
+                    raise Conflict(f"runtime {row.runtime} of process {pid} cannot be told this", pid=pid)
+                tx.after(partial(self._roster.poke, pid))
                 return True
         return False
 
@@ -491,6 +497,11 @@ class ProcessService:
         if self._w.can_change_mode(row):
             return f"take process {pid} over first (control.acquire)"
         return None
+
+    def dismiss(self, pid: int) -> None:
+        """Let a process end by itself as soon as it rests, instead of after an idle time."""
+        if (supervisor := self._roster.get(pid)) is not None:
+            supervisor.dismiss()
 
     async def row_of(self, pid: int) -> ProcessRow:
         """Return a process's row, read-only."""

@@ -11,59 +11,31 @@ from typing import Any
 import anyio.to_thread
 from sqlmodel import Session, col, select
 
-from aetherd.core.errors import Conflict, Forbidden, Invalid, Unavailable
+from aetherd.core.errors import Conflict, Forbidden
 from aetherd.kernel.process.events import ProcessSpawned
-from aetherd.kernel.process.host import refuse_other_tiers
-from aetherd.kernel.process.models import ProcessSpawn
-from aetherd.kernel.process.ports import AgentRecord, Agents, Tokens, Wanted
+from aetherd.kernel.process.ports import AgentRecord, Agents, Tokens
 from aetherd.kernel.process.queries import GOAL
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Secrets
+from aetherd.kernel.process.wish import Start
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.operation import Call
 from aetherd.store import Tx
 
-NOT_YET = ("template", "budget")
-
 Also = Callable[[Tx, int, str, str], None]  # what a room writes together with a process: (tx, pid, agent, its name)
-
-
-def check(workshop: Workshop, input: ProcessSpawn) -> None:
-    """Refuse what cannot work before anything is written."""
-    workshop.adapter(input.runtime)
-    refuse_other_tiers(input.sandbox)
-    for name in NOT_YET:
-        if getattr(input, name) is not None:
-            raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
-    if input.runtime == "command" and not input.argv:
-        raise Invalid("runtime command needs `argv`, the command line to run", field="argv")
-    if input.runtime != "command" and input.argv:
-        raise Invalid(f"`argv` is for runtime command; {input.runtime} takes a goal", field="argv")
-
-
-async def wanted(workshop: Workshop, input: ProcessSpawn, agent: str | None, call: Call) -> Wanted | None:
-    """Return the workspace it shall run in, when one is named and the caller may; an agent of that id, or a new one."""
-    if input.workspace is None:
-        return None
-    if not workshop.workspaces:
-        raise Unavailable("this house has no workspaces; leave `workspace` out", field="workspace")
-    return await workshop.workspaces[0].wanted(input.workspace, agent, call)
 
 
 async def accept(
     workshop: Workshop,
     agents: Agents,
     tokens: Tokens,
-    input: ProcessSpawn,
+    start: Start,
     call: Call,
-    *,
-    known: AgentRecord | None,
-    wanted: Wanted | None,
-    context: str,
     also: Also | None = None,
 ) -> ProcessRow:
     """Write the process; when this returns it is durable and will be started, now or after a crash."""
+    input, known, wanted = start.wish, start.known, start.wanted
     if input.cwd is not None and call.agent is not None and workshop.host.own_uids:
         await _may_work_in(workshop, Path(input.cwd), call, known)
     key = secrets.token_hex(12)
@@ -72,17 +44,20 @@ async def accept(
     def work(tx: Tx) -> ProcessRow:
         session = None
         if known is None:
-            agent = agents.create_in(tx, call, name=input.name, role=input.role, stem=input.runtime.partition(":")[0])
+            stem = start.made_from or input.runtime.partition(":")[0]
+            agent = agents.create_in(tx, call, name=input.name, role=start.role, template=start.made_from, stem=stem)
         else:  # looked at here, where nobody can remove it or go on in its conversation meanwhile
             agent = agents.living_in(tx, known.id)
             if input.session == "resume":
                 session = last_session(tx.session, agent.id, input.runtime)
-        row = _row(workshop, input, call, agent, key, context, session, wanted)
+        row = _row(workshop, start, call, agent, key, session)
         tx.session.add(row)
         tx.session.flush()
         assert row.pid is not None
-        if wanted is not None:
-            workshop.workspaces[0].mount_in(tx, wanted.id, agent, call)
+        for gate in workshop.spawn_gates:
+            gate(tx, row.pid, call)
+        if start.room is not None and wanted is not None:
+            start.room.mount_in(tx, wanted.id, agent, call)
         tx.emit(
             ProcessSpawned(
                 pid=row.pid,
@@ -98,7 +73,13 @@ async def accept(
         )
         record.state(tx, row, State.QUEUED if waits else State.STARTING)
         token = tokens.make_process_token(
-            tx, agent=row.agent, pid=row.pid, toolset=row.toolset, user=row.user, org=row.org
+            tx,
+            agent=row.agent,
+            pid=row.pid,
+            toolset=row.toolset,
+            user=row.user,
+            org=row.org,
+            tools=start.tools,
         )
         if row.goal and workshop.adapter(row.runtime).capabilities.steer:
             record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
@@ -152,16 +133,8 @@ def last_session(session: Session, agent: str, runtime: str) -> str | None:
     return newest.session if newest else None
 
 
-def _row(
-    workshop: Workshop,
-    input: ProcessSpawn,
-    call: Call,
-    agent: Any,
-    key: str,
-    context: str,
-    session: str | None,
-    wanted: Wanted | None,
-) -> ProcessRow:
+def _row(workshop: Workshop, start: Start, call: Call, agent: Any, key: str, session: str | None) -> ProcessRow:
+    input, wanted = start.wish, start.wanted
     home = workshop.settings.home / "agents" / agent.id / "home"
     return ProcessRow(
         agent=agent.id,
@@ -169,10 +142,10 @@ def _row(
         org=call.org,
         parent_agent=agent.parent,
         name=agent.name,
-        role=input.role or agent.role,
+        role=input.role or agent.role or start.role,
         runtime=input.runtime,
         goal=input.goal,
-        context=context,
+        context=start.context,
         argv=json.dumps(input.argv or []),
         cwd=input.cwd or str(home / "work" if wanted is None else wanted.path),
         limits=input.limits.model_dump_json(),
@@ -183,6 +156,7 @@ def _row(
         rows=input.rows,
         cols=input.cols,
         model=input.model,
+        template=start.made_from,
         state=str(State.CREATED),
         uid=agent.uid if workshop.host.own_uids else None,
         session=session,

@@ -30,6 +30,7 @@ from aetherd.kernel.process.lines import Lines
 from aetherd.kernel.process.output import last_words
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
+from aetherd.kernel.process.texts import again, unread
 from aetherd.runtime import Decoder, Delta, Launch, Output, Spawn, Verdict
 from aetherd.shim.client import (
     Blocked,
@@ -56,6 +57,7 @@ UNSAVED = 1024 * 1024  # bytes decoded that may be decoded again after a crash, 
 INTERRUPT_S = 5.0
 DRAIN_S = 5.0
 TERM_S = 3.0
+DISMISSED_S = 0.05  # the idle time of one whose result was all that was wanted
 FAILURES = 5  # times in a row that supervising may fail before it is given up; the agent is left alone
 BIRTH_S = 5.0  # most that a shim takes from its fork to its process
 UNKNOWN_S = 2.0  # between looks at a shim that neither answers nor is dead
@@ -77,6 +79,12 @@ class Supervisor:
         self.sender = Sender(workshop, self)
         self._mode_changed = anyio.Event()
         self._turn_ended = anyio.Event()
+        self._dismissed = False
+
+    def dismiss(self) -> None:
+        """Have it end as soon as it rests."""
+        self._dismissed = True
+        self.notice()
 
     def poke(self) -> None:
         """The row was changed from outside: look again."""
@@ -229,7 +237,7 @@ class Supervisor:
         mode = self.row.want
         resume = self.row.session is not None and (self.row.incarnation > 0 or self.row.resumes)
         try:
-            spawn, adapter = await self._w.spawn_of(self.row, mode, resume)
+            spawn, adapter = await self._w.launching(self.row, mode, resume)
             launch = await anyio.to_thread.run_sync(adapter.launch, spawn)  # it reads files, also the agent's
             self.row, inc = await self._w.store.write(lambda tx: self._begin(tx, launch, mode, resume))
             if inc is None:
@@ -327,7 +335,7 @@ class Supervisor:
                 group.start_soon(self._change_mode, shim, inc, decoder)
                 if structured:
                     group.start_soon(self._retire, shim, inc, decoder)
-                    group.start_soon(self._welcome)
+                    group.start_soon(self.welcome)
             lines = Lines(inc.offset)
             while True:
                 item = await shim.read()
@@ -433,19 +441,19 @@ class Supervisor:
 
     async def _retire(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
         """End a run that is done and that nobody has told anything for a while."""
-        idle = self._w.settings.idle_exit_s
-        while idle:
+        while True:
             row, changed = self.row, self.changed
+            idle = DISMISSED_S if self._dismissed else self._w.settings.idle_exit_s
             resting = row.started_at is not None and not row.turn and row.outcome != "running"
-            with anyio.move_on_after(idle if resting else None) as scope:
+            ready = idle and resting and row.want == inc.mode and row.state == State.RUNNING
+            with anyio.move_on_after(idle if ready else None) as scope:
                 await changed.wait()
-            ready = self.row.want == inc.mode and self.row.state == State.RUNNING and not self.row.turn
-            if scope.cancelled_caught and ready:
+            if scope.cancelled_caught:
                 await self.sender.close(shim, inc, decoder)
                 await anyio.sleep(DRAIN_S)
                 await self._signal_main(signal.SIGTERM)
 
-    async def _welcome(self) -> None:
+    async def welcome(self) -> None:
         """Let other rooms bring what waited for this agent to run."""
         for hook in self._w.start_hooks:
             try:
@@ -575,6 +583,8 @@ class Supervisor:
         stored.ended_at, stored.code, stored.signal = self._w.record.now(), code, number
         row.turn, row.waiting = False, 0
         tx.session.add_all((stored, row))
+        for item in tx.session.exec(unread(row, of)).all():
+            again(tx, item)  # the next incarnation is told, and drops what is in its conversation already
         self._w.approval.close_process(tx, self.pid, "the runtime that asked has ended")
 
 

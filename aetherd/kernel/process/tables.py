@@ -32,6 +32,7 @@ class ProcessRow(SQLModel, table=True):
     rows: int
     cols: int
     model: str | None = None
+    template: str | None = None
 
     state: str = Field(index=True)
     phase: str | None = None

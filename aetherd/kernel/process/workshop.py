@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -16,12 +17,13 @@ from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
 from aetherd.kernel.process.host import Host
-from aetherd.kernel.process.ports import Agents, Approvals, Mount, Workspaces
+from aetherd.kernel.process.ports import Agents, Approvals, Mount, Skills, Templates, Workspaces
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import LIVE, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Vault
 from aetherd.operations.doors import Doors, Relay
+from aetherd.operations.operation import Call
 from aetherd.runtime import Door, Runtime, Spawn
 from aetherd.store import Store, Tx
 
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 StepHook = Callable[[Tx, int, str | None], None]  # (tx, pid, step): the control room shows and ends leases by it
 StartHook = Callable[[int, str], Awaitable[None]]  # (pid, agent): it is running and can be told things
+SpawnGate = Callable[[Tx, int, Call], None]  # (tx, the new pid, who spawns): raises when it may not be
 RollBack = Callable[[Tx, int, str], None]  # (tx, pid, why): the hand-over ended by itself
 
 
@@ -56,8 +59,11 @@ class Workshop:
         self.vault = Vault(settings.home)
         self.step_hooks: list[StepHook] = []
         self.roll_back_hooks: list[RollBack] = []
+        self.spawn_gates: list[SpawnGate] = []
         self.start_hooks: list[StartHook] = []
         self.workspaces: list[Workspaces] = []
+        self.skills: list[Skills] = []
+        self.templates: list[Templates] = []
         self.on_closed: Callable[[ProcessRow], Awaitable[None]] | None = None
         self.relay = relay
 
@@ -108,6 +114,14 @@ class Workshop:
             rows=row.rows,
             cols=row.cols,
         )
+        return spawn, adapter
+
+    async def launching(self, row: ProcessRow, mode: str, resume: bool) -> tuple[Spawn, Runtime]:
+        """Return what the adapter needs to launch: with the skills the agent has just now."""
+        spawn, adapter = await self.spawn_of(row, mode, resume)
+        if adapter.capabilities.skills:
+            found = [skill for room in self.skills for skill in await room.skills_of(row.agent)]
+            spawn = replace(spawn, skills=tuple(found))
         return spawn, adapter
 
     async def mounts(self, agent: str) -> Sequence[Mount]:

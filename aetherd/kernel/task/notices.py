@@ -74,7 +74,11 @@ class Notices:
         sender: tuple[str | None, str],
         to: tuple[str | None, str],
     ) -> None:
-        data: dict[str, Any] = {"task": row["id"], "state": row["state"], "attempt": row["attempt"]}
+        data: dict[str, Any] = {"task": row["id"]}  # as the message room wants it for each kind
+        if kind == "task_rejected":
+            data["reason"] = row["error"]
+        elif kind == "status_update":
+            data |= {"status": row["state"], "attempt": row["attempt"]}
         self._messages.post_in(
             tx, sender=sender, to=to, text=text, kind=kind, data=data, user=row["user"], org=row["org"]
         )

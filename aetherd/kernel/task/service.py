@@ -65,7 +65,11 @@ class TaskService:
 
     def offers(self) -> Mapping[str, Any]:
         """Say who owns a task; take back what a process held when it ends."""
-        return {"owners.task": self.owner, "process.end_hooks": self._queue.process_ended}
+        return {
+            "owners.task": self.owner,
+            "process.end_hooks": self._queue.process_ended,
+            "message.tasks": self,
+        }
 
     async def owner(self, key: str) -> Owner:
         """Return whose a task is: its maker's."""
@@ -217,8 +221,10 @@ class TaskService:
         if input.to is not None:
             agent = await self._assignee(input.to, call)
             return await self._store.write(lambda tx: self._given(tx, input.id, call, agent, by, None))
-        if not call.has("process:write"):
-            raise Forbidden("task.delegate: runtime: needs the scope process:write", scope="process:write")
+        if not call.has("process:write", "process.spawn"):
+            raise Forbidden(
+                "task.delegate: runtime: needs the scope process:write, and process.spawn", scope="process:write"
+            )
 
         def goal(session: Session) -> str:
             row = rows.seen(rows.bare(session), input.id, call)
@@ -234,6 +240,20 @@ class TaskService:
             call, also, goal=await self._store.read(goal), **{key: value for key, value in wish.items() if value}
         )
         return given[-1]
+
+    # For other rooms --------------------------------------------------------------------------------
+
+    def having_in(self, tx: Tx, key: str, call: Call) -> set[str]:
+        """Return the agents that were given a task or took it; refuses one the caller may not know of."""
+        row = rows.seen(tx.cursor, key, call)
+        return {agent for agent in (row["assignee"], row["holder_agent"]) if agent}
+
+    # For other rooms --------------------------------------------------------------------------------
+
+    def done_by(self, session: Session, agent: str) -> dict[str, int]:
+        """Count the tasks an agent has done by queue, most first."""
+        done = "SELECT queue, count(*) FROM task WHERE holder_agent = ? AND state = 'done' GROUP BY queue"
+        return dict(rows.bare(session).execute(f"{done} ORDER BY 2 DESC, 1", (agent,)).fetchall())
 
     # ------------------------------------------------------------------------------------------------
 
@@ -275,8 +295,10 @@ class TaskService:
 
     async def _assignee(self, ref: str, call: Call) -> tuple[str, str]:
         """Return id and name of an agent that is given a task; it is told by a message."""
-        if not call.has("message:write"):
-            raise Forbidden("to: giving a task to an agent needs the scope message:write", scope="message:write")
+        if not call.has("message:write", "message.send"):
+            raise Forbidden(
+                "to: giving a task to an agent needs the scope message:write, and message.send", scope="message:write"
+            )
         found = await self._agents.find(ref, call)
         return found.id, found.name
 

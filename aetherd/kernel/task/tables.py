@@ -15,6 +15,7 @@ class TaskRow(SQLModel, table=True):
         Index("ix_task_due", "due", sqlite_where=text("state IN ('claimed', 'delayed')")),
         Index("ix_task_open", "user", "org", sqlite_where=text("ended_at IS NULL")),
         Index("ix_task_holder", "holder_pid", sqlite_where=text("state = 'claimed'")),
+        Index("ix_task_done", "holder_agent", "queue", sqlite_where=text("state = 'done'")),
         {"sqlite_autoincrement": True},
     )
 

@@ -304,8 +304,8 @@ class TerminalService:
             return self._tickets.redeem(ticket, key, call)
         if call is None:
             raise Unauthenticated("a terminal opens with a ticket from terminal.attach, or for who is logged in")
-        if not call.has("terminal:read"):
-            raise Forbidden("terminals need the scope terminal:read", scope="terminal:read")
+        if not call.has("terminal:read", "terminal.attach"):
+            raise Forbidden("terminals need the scope terminal:read, and terminal.attach", scope="terminal:read")
         if not call.owns(await self._registry.owner_of("terminal", key)):
             raise Forbidden(f"terminal {key} belongs to somebody else", kind="terminal", id=key)
         return call

@@ -73,7 +73,7 @@ class Targets:
 
     async def why_not(self, target: Target, call: Call) -> str | None:
         """Return why the caller may not type there, or None when it may."""
-        if not call.has("terminal:write"):
+        if not call.has("terminal:write", "terminal.send"):
             return "your credential may look at terminals and not type (scope terminal:write)"
         if target.row is None:
             return await self._process.may_type(target.pid, call)

@@ -36,6 +36,7 @@ def known_of(row: TokenRow) -> Known:
         "pid": row.pid,
         "chain": (row.agent,) if row.agent else (),
         "toolset": row.toolset,
+        "tools": None if row.tools is None else frozenset(row.tools.split()),
         "token": row.id,
         "client": row.client,
         "confirm": row.confirm,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -44,7 +44,9 @@ ENDED = "this token has ended; `aetherctl token create` makes a new one"
 AGENT_SCOPES = (
     "system:read agent:read process:read process:write control:read control:write fs:read fs:write terminal:read "
     "terminal:write memory:read memory:write message:read message:write approval:read approval:write task:read "
-    "task:write plan:read plan:write workspace:read workspace:write tool:read tool:write"
+    "task:write plan:read plan:write workspace:read workspace:write tool:read tool:write template:read "
+    "profile:read reflection:read reflection:write feedback:read skill:read skill:write "
+    "flow:read flow:write worktree:read worktree:write"
 )
 
 
@@ -239,13 +241,34 @@ class TokenService:
         if row is not None and row.kind == "session":
             await self._store.write(lambda tx: self._revoke(tx, row.id))
 
+    async def stands(self, key: str | None) -> bool:
+        """Tell whether what was begun with a credential may go on; the ends of a run and of a login end nothing else.
+
+        Tokens that a client gets one after another are one grant.
+        """
+
+        def query(session: Session) -> bool:
+            row = None if key is None else session.get(TokenRow, key)
+            if row is None or row.kind in ("process", "session") or row.revoked_at is None:
+                return True
+            others = select(TokenRow.id).where(TokenRow.family == row.family, col(TokenRow.revoked_at).is_(None))
+            return row.family is not None and session.exec(others).first() is not None
+
+        return await self._store.read(query)
+
     # For the process room ---------------------------------------------------------------------------
 
-    def make_process_token(self, tx: Tx, *, agent: str, pid: int, toolset: str, user: str, org: str) -> str:
-        """Make the token of one process inside the caller's transaction; it dies with the process."""
+    def make_process_token(
+        self, tx: Tx, *, agent: str, pid: int, toolset: str, user: str, org: str, tools: Collection[str] | None = None
+    ) -> str:
+        """Make the token of one process inside the caller's transaction; it dies with the process.
+
+        With `tools` it may use these operations alone.
+        """
         secret = "aep_" + secrets.token_urlsafe(32)
         row = self._new("process", f"process {pid}", secret, AGENT_SCOPES, user, org)
         row.agent, row.pid, row.toolset, row.created_by = agent, pid, toolset, tx.origin.actor
+        row.tools = None if tools is None else " ".join(sorted(tools))
         tx.session.add(row)
         return secret
 

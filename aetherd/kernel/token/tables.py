@@ -29,6 +29,7 @@ class TokenRow(SQLModel, table=True):
     client: str | None = None  # the OAuth client it was granted to
     family: str | None = Field(default=None, index=True)  # one consent: its tokens end together
     confirm: bool = False  # it destroys nothing before a person has said yes
+    tools: str | None = Field(default=None, sa_type=Text)  # space separated: the only operations it may use
 
 
 class ClientRow(SQLModel, table=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 
 from aetherd.core.errors import Unavailable
 from aetherd.kernel.tool.models import Tool, ToolCall, ToolResult, Tools, ToolSearch
+from aetherd.kernel.tool.ranking import Ranking
 from aetherd.operations.catalog import schema_of, tool_name
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.operation import Call, Effect, Operation, Rule, operation
@@ -25,21 +25,19 @@ class ToolService:
 
     def __init__(self, registry: Registry, dispatcher: Dispatcher) -> None:
         self._registry, self._dispatcher = registry, dispatcher
+        self._ranking: Ranking | None = None
+        self._ranked = 0  # operations in it
 
     @operation("tool.search", effect=Effect.READ, access=Rule.OWN, positional=("query",))
     async def search(self, input: ToolSearch, call: Call) -> Tools:
         """Find operations beyond the tools you are shown, by what they do; run one with tool.call."""
-        wanted = [word for word in _words(input.query) if len(word) > 1]
-        ranked = []
-        for op in self._registry:
-            hidden = op.access is Rule.PEOPLE and call.agent is not None
-            if hidden or op.delegates or not call.has(op.scope):
-                continue
-            fit = _fit(op, wanted)
-            if fit or not wanted:
-                ranked.append((-fit, op.name, op))
-        ranked.sort(key=lambda entry: entry[:2])
-        return Tools(tools=[_wire(op) for _, _, op in ranked[: input.limit]], total=len(ranked))
+        fits = self._index().fits(input.query)
+        everything = not input.query.strip()
+        may = (op for op in self._registry if not op.delegates and op.open_to(call))
+        found = sorted(
+            (op for op in may if everything or op.name in fits), key=lambda op: (-fits.get(op.name, 0), op.name)
+        )
+        return Tools(tools=[_wire(op) for op in found[: input.limit]], total=len(found))
 
     # It changes nothing itself and the operation it runs is checked by its own scope, so whoever may look may
     # call. It is marked WRITE all the same: READ would make it callable by GET and look harmless to clients.
@@ -54,6 +52,13 @@ class ToolService:
         if not isinstance(result, BaseModel):
             result = await _last(name, result)
         return ToolResult(operation=name, result=result.model_dump(mode="json"))
+
+    def _index(self) -> Ranking:
+        """Return the index of what there is now, made when first asked for."""
+        operations = list(self._registry)
+        if self._ranking is None or self._ranked != len(operations):
+            self._ranking, self._ranked = Ranking(operations), len(operations)
+        return self._ranking
 
     def _name(self, given: str) -> str:
         """Return the operation a tool stands for; an unknown one goes on, to be refused and recorded."""
@@ -73,26 +78,6 @@ async def _last(name: str, items: AsyncIterator[BaseModel]) -> BaseModel:
     if last is None:
         raise Unavailable(f"{name} answered nothing")
     return last
-
-
-def _fit(op: Operation, wanted: list[str]) -> float:
-    """Score an operation by the words it shares with the query; its name counts most."""
-    name, summary = _words(op.name), _words(op.summary)
-    rest = _words(op.doc) + _words(" ".join(op.input.model_fields))
-    score = 0.0
-    for word in wanted:
-        for words, weight in ((name, 4.0), (summary, 2.0), (rest, 1.0)):
-            if word in words:
-                score += weight
-                break
-            if len(word) > 3 and any(other.startswith(word[:5]) for other in words if len(other) > 3):
-                score += weight / 2
-                break
-    return score
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def _wire(op: Operation) -> Tool:

@@ -56,6 +56,14 @@ class Access:
             )
         return row
 
+    async def workspace_id(self, ref: str, call: Call) -> str:
+        """Return the id of a workspace the caller sees."""
+        return (await self.usable(ref, call)).id
+
+    def workspaces_of(self, agent: str) -> list[str]:
+        """Return the ids of the workspaces an agent has or made."""
+        return [row.id for row in self._book.rows.values() if row.agent == agent or agent in self._book.mounts[row.id]]
+
     async def target(self, ref: str | None, call: Call) -> Identity:
         """Return the agent that is meant, by default the caller."""
         if ref is None and call.agent is None:

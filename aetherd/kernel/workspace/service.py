@@ -71,9 +71,11 @@ class WorkspaceService:
         return {
             "owners.workspace": self.owner,
             "fs.workspaces": self,
+            "memory.workspaces": self._access,
             "process.workspaces": self._mounting,
             "process.context_sources": self._mounting.context,
             "process.end_hooks": self._holding.process_ended,
+            "message.circles": self,
         }
 
     @asynccontextmanager
@@ -258,6 +260,10 @@ class WorkspaceService:
         return answer.model_copy(update={"archive": str(packed) if packed else None})
 
     # For other rooms --------------------------------------------------------------------------------
+
+    async def members(self, ref: str, call: Call) -> set[str]:
+        """Return the agents that have a workspace the caller may use."""
+        return set(self._book.mounts[(await self._access.usable(ref, call)).id])
 
     async def shared(self, ref: str, call: Call, *, write: bool) -> Use:
         """Return a workspace as a caller may use it through fs.*."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,10 +25,11 @@ from aetherd_runtimes.builtin.model import (
     ToolResult,
     ToolUse,
 )
-from aetherd_runtimes.builtin.script import WrongScript, is_script, parse, unroll
+from aetherd_runtimes.builtin.script import WrongScript, filled, is_script, parse, unroll
 
 NAME = "demo (no model)"
 REPORT = "report.md"
+ANSWERS = 50  # that a script can refer to
 DEMONSTRATIONS = ("", "demo", "demonstration")
 
 Steps = Generator[Block, ToolResult | None, None]
@@ -203,12 +205,20 @@ class Demo:
             return
         calls = failed = 0
         spoken = False
+        answers: deque[Any] = deque(maxlen=ANSWERS)
         for directive in unroll(directives):
             match directive.verb:
                 case "call":
                     calls += 1
                     before = len(self._failures)
-                    yield from self._use(directive.text, directive.arguments)
+                    try:
+                        arguments = filled(directive.arguments, answers)
+                    except WrongScript as error:
+                        yield Stop("failed", str(error))
+                        return
+                    answer = yield from self._use(directive.text, arguments)
+                    if answer is not None and answer.data is not None:
+                        answers.append(answer.data)
                     failed += len(self._failures) > before
                     del self._failures[10:]
                 case "say":

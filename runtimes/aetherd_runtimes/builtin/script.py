@@ -1,6 +1,8 @@
 """The directives of a scripted demonstration, for tests and benchmarks: one per line after `demo:`.
 
-    call TOOL {"argument": 1}   call the tool (the object may be left out); a refusal is kept for the end
+    call TOOL {"argument": 1}   call the tool (the object may be left out); a refusal is kept for the end.
+                                An argument "$task.id" or "$messages.0.id" is that part of the newest answer
+                                that has it
     say TEXT                    say it
     think TEXT                  show it as a thought
     wait message [SECONDS]      wait for something said that no earlier `wait` has used; failed after SECONDS
@@ -14,10 +16,12 @@ Empty lines and lines that begin with # are left out. A wrong line fails the tur
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+REFERENCE = re.compile(r"\$[A-Za-z_]\w*(\.\w+)*")
 MOST_REPEATS = 1_000_000
 LONGEST_SLEEP_S = 3600.0
 
@@ -60,6 +64,30 @@ def unroll(directives: list[Directive]) -> Iterator[Directive]:
     for directive in directives:
         for _ in range(directive.times):
             yield directive
+
+
+def filled(value: Any, answers: Sequence[Any]) -> Any:
+    """Return arguments with what earlier answers said in place of `$path`; `WrongScript` when none said it."""
+    if isinstance(value, dict):
+        return {key: filled(inner, answers) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, answers) for inner in value]
+    if not (isinstance(value, str) and REFERENCE.fullmatch(value)):
+        return value
+    for answer in reversed(answers):
+        found = answer
+        for part in value[1:].split("."):
+            if isinstance(found, dict):
+                found = found.get(part)
+            else:
+                found = (
+                    found[int(part)]
+                    if isinstance(found, list) and part.isdecimal() and int(part) < len(found)
+                    else None
+                )
+        if found is not None:
+            return found
+    raise WrongScript(f"no answer so far has {value[1:]}")
 
 
 def _directive(line: str, times: int) -> Directive:

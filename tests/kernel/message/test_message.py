@@ -17,10 +17,13 @@ from aetherd.daemon.kernel import Kernel
 from aetherd.events.log import EventRow
 from aetherd.kernel.agent import AgentService
 from aetherd.kernel.audit import AuditService
+from aetherd.kernel.memory import MemoryService
 from aetherd.kernel.message import MessageService
-from aetherd.kernel.message.service import PER_MINUTE, RETRY_S
+from aetherd.kernel.message.courier import RETRY_S
+from aetherd.kernel.message.service import PER_MINUTE
 from aetherd.kernel.token import TokenService
 from aetherd.operations.operation import Call
+from aetherd.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -50,18 +53,28 @@ class Hands:
 
 
 class Processes:
-    """The process room's part in it: who runs, and what each was told, once for each key."""
+    """A double of the process room: who runs, and what each was told, once for each key."""
 
     __module__ = "aetherd.kernel.process.service"
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self.start_hooks: list[Any] = []
+        self.text_hooks: list[Any] = []
         self.context_sources: list[Any] = []
+        self.run_hooks: list[Any] = []
+        self.reads = True  # the runtime says at once that it has what it is given
         self.running_agents: set[str] = set()
         self.told: dict[str, tuple[str, str, str, str]] = {}
         self.asked = 0
         self.fails: Exception | None = None
         self.gate: anyio.Event | None = None
+
+    def at_work(self, agent: str) -> list[int]:
+        return []  # nobody is given anything in the transaction of the message: `deliver` is what is tried here
+
+    def deliver_in(self, *given: Any, **text: Any) -> bool:
+        raise AssertionError("nobody is at work")
 
     async def deliver(self, agent: str, text: str, priority: str, key: str, by: str) -> bool:
         self.asked += 1
@@ -71,8 +84,16 @@ class Processes:
             raise self.fails
         if agent not in self.running_agents:
             return False
-        self.told.setdefault(key, (agent, text, priority, by))
+        await self.goes(key, "queued")
+        if self.reads and key not in self.told:
+            self.told[key] = (agent, text, priority, by)
+            await self.goes(key, "delivered")
         return True
+
+    async def goes(self, key: str, state: str, pid: int = 7) -> None:
+        """Say how far a text is, as the process room does."""
+        for hook in self.text_hooks:
+            await self._store.write(lambda tx, hook=hook: hook(tx, key, pid, state))  # type: ignore[misc]
 
 
 class Lab:
@@ -83,7 +104,7 @@ class Lab:
 
     def __init__(self, settings: Settings) -> None:
         self.clock = Hands()
-        rooms = (AuditService, TokenService, AgentService, Processes, MessageService)
+        rooms = (AuditService, TokenService, AgentService, Processes, MemoryService, MessageService)
         self.kernel = Kernel(settings, rooms, {}, self.clock)
         self.processes: Processes = self.kernel.rooms["process"]
         self.messages: MessageService = self.kernel.rooms["message"]
@@ -134,7 +155,7 @@ async def lab(settings: Settings, anyio_backend: str) -> AsyncIterator[Lab]:
 
 async def test_a_running_agent_is_told_at_once_by_its_runtime(lab: Lab) -> None:
     lab.runs(lab.b)
-    sent = await lab.send(lab.a, "bob", "please review", kind="review_request", priority="now", data={"pr": 7})
+    sent = await lab.send(lab.a, "bob", "please", kind="review_request", priority="now", data={"subject": "door.py"})
     assert (sent.state, sent.sender, sent.from_name, sent.to, sent.to_name) == (
         "delivered",
         lab.a.agent,
@@ -144,8 +165,9 @@ async def test_a_running_agent_is_told_at_once_by_its_runtime(lab: Lab) -> None:
     )
     assert lab.processes.told[sent.id] == (
         lab.b.agent,
-        f"Message from ada (message {sent.id}, thread {sent.thread}, review_request):\nplease review\n"
-        f'data: {{"pr": 7}}\n\nAnswer with aether_message_send, reply_to {sent.id}.',
+        f"Message from ada (message {sent.id}, thread {sent.thread}, review_request):\nplease\n"
+        f'data: {{"subject": "door.py"}}\n\nAnswer with aether_message_send, reply_to {sent.id}, '
+        'kind review_response, data like {"verdict": "changes", "comments": ["line 7: close it first"]}.',
         "now",
         lab.a.actor,
     )
@@ -201,12 +223,28 @@ async def test_a_daemon_killed_before_the_delivery_delivers_at_its_next_start(se
     assert two.spoken() == ["survives"]
 
 
-async def test_a_daemon_killed_between_delivery_and_record_tells_it_only_once(lab: Lab) -> None:
+async def test_what_a_runtime_was_given_is_delivered_only_when_it_says_that_it_has_it(lab: Lab) -> None:
     lab.runs(lab.b)
+    lab.processes.reads = False
     sent = await lab.send(lab.a, "bob")
-    await lab.kernel.store.write(lambda tx: tx.execute("UPDATE message SET state = 'queued', delivered_at = NULL"))
+    assert (sent.state, sent.delivered_at) == ("queued", None)
+    await lab.processes.goes(sent.id, "delivered")
+    (found,) = (await lab.invoke("message.inbox", {}, lab.b)).messages
+    assert (found.state, found.delivered_at is None) == ("delivered", False)
+    assert [name for name, _ in await lab.events()] == ["message.sent", "message.delivered"]
+
+
+async def test_what_a_process_ended_without_having_read_goes_to_the_next_one(lab: Lab) -> None:
+    lab.runs(lab.b)
+    lab.processes.reads = False
+    sent = await lab.send(lab.a, "bob")
+    lab.runs()
+    await lab.processes.goes(sent.id, "failed")
+    lab.processes.reads = True
     await lab.started(lab.b)
     assert list(lab.processes.told) == [sent.id]
+    assert (await lab.invoke("message.inbox", {}, lab.b)).messages[0].state == "delivered"
+    await lab.processes.goes(sent.id, "failed")  # the end of a process that has read it takes nothing back
     assert (await lab.invoke("message.inbox", {}, lab.b)).messages[0].state == "delivered"
 
 
@@ -240,8 +278,12 @@ async def test_a_crash_in_the_delivery_is_not_the_sender_s_and_ends_nothing(
 async def test_a_message_that_can_never_be_delivered_says_why(lab: Lab) -> None:
     lab.processes.fails = Conflict("its runtime takes no text")
     sent = await lab.send(lab.a, "bob")
-    assert (sent.state, sent.failed_reason) == ("failed", "its runtime takes no text")
-    assert await lab.events() == [("message.sent", lab.a.agent), ("message.failed", lab.a.agent)]
+    assert (sent.state, sent.failed_reason, sent.failed_at is None) == ("failed", "its runtime takes no text", False)
+    assert (await lab.events())[:2] == [("message.sent", lab.a.agent), ("message.failed", lab.a.agent)]
+    (note,) = (await lab.invoke("message.inbox", {}, lab.a)).messages
+    assert (note.sender, note.reply_to, note.data["messages"]) == ("aetherd", sent.id, [sent.id])
+    with pytest.raises(Invalid, match="reads no answers"):
+        await lab.send(lab.a, None, "what?", reply_to=note.id)
 
 
 async def test_an_answer_goes_back_in_the_same_thread(lab: Lab) -> None:

@@ -28,7 +28,7 @@ REFUSED: list[tuple[dict[str, Any], type[AetherError], str]] = [
     ({"sandbox": {"graphical": True}}, Unavailable, "sandbox.graphical"),
     ({"sandbox": {"gpu": 2}}, Unavailable, "sandbox.gpu"),
     ({"workspace": "w"}, NotFound, "no workspace 'w'"),
-    ({"template": "t"}, Unavailable, "templates are not built yet"),
+    ({"template": "web-researchr"}, NotFound, "no template 'web-researchr'; near it are: web-researcher"),
     ({"budget": 0}, Unavailable, "budgets are not built yet"),
     ({"agent": "nobody"}, NotFound, "no agent 'nobody'"),
     ({"limits": {"open_files": 1}}, Invalid, "open_files"),

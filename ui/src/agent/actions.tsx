@@ -45,6 +45,7 @@ export function Actions({ process, condition }: { process: Process; condition: C
       goal: process.goal,
       role: process.role,
       model: process.model,
+      template: process.template,
     });
   const takeable = !over && !paused && (can["takeover"] !== false || process.stdio === "pty");
   const interruptible = !over && !paused && can["interrupt"] !== false && (condition === "working" || condition === "approval");

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { client } from "../generated/client";
 import type { Operations } from "../generated/types";
 import { endingOf } from "../model/conditions";
@@ -6,6 +6,9 @@ import { clock, count, spent } from "../model/format";
 import type { Process } from "../model/names";
 import { Section } from "../parts/page";
 import { agentPath, go } from "../state/route";
+import { RunJudged } from "../timeline/thumbs";
+import { ProfileFacts } from "./profile";
+import { Rows } from "./rows";
 
 type Result = Operations["process.result"]["output"];
 type Agent = Operations["agent.get"]["output"];
@@ -53,6 +56,7 @@ export default function Details({ process }: { process: Process }) {
             rows={[
               ["name", process.name],
               ["role", process.role],
+              ["template", process.template],
               ["agent", process.agent],
               ["runtime", process.runtime],
               ["model", process.model],
@@ -80,7 +84,11 @@ export default function Details({ process }: { process: Process }) {
               ["cache written", result && `${count(result.usage.cache_write_tokens)} tokens`],
             ]}
           />
+          <div className="mt-3">
+            <RunJudged pid={process.pid} />
+          </div>
         </Section>
+        <ProfileFacts agent={process.agent} runs={`${process.state} ${process.outcome}`} />
       </div>
       <div className="max-w-5xl">
         {process.goal && (
@@ -99,19 +107,5 @@ export default function Details({ process }: { process: Process }) {
         )}
       </div>
     </div>
-  );
-}
-
-function Rows({ rows }: { rows: [string, ReactNode][] }) {
-  const known = rows.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
-  return (
-    <dl className="overflow-hidden rounded-xl border border-line bg-panel text-sm">
-      {known.map(([name, value]) => (
-        <div key={name} className="grid grid-cols-[8rem_1fr] gap-3 border-b border-line px-4 py-1.5 last:border-0">
-          <dt className="text-faint">{name}</dt>
-          <dd className="min-w-0 wrap-anywhere tabular">{value}</dd>
-        </div>
-      ))}
-    </dl>
   );
 }

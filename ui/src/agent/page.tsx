@@ -1,11 +1,13 @@
-import { Suspense, lazy, useEffect, useState } from "react";
+import { Suspense, lazy, useCallback, useEffect, useState } from "react";
 import { decide } from "../approvals/decide";
 import { usePending } from "../approvals/inbox";
 import { shifting } from "../approvals/shift";
 import { conditionOf, ended } from "../model/conditions";
 import { Empty } from "../parts/page";
 import { client } from "../generated/client";
+import { readFeedback } from "../state/feedback";
 import { markSeen, putApprovals, putLease, putProcess, useFleet } from "../state/fleet";
+import { useFollowed } from "../state/news";
 import { useKeys } from "../state/keys";
 import { agentPath, go } from "../state/route";
 import { openTimeline } from "../state/timelines";
@@ -16,6 +18,7 @@ import { AgentHeader } from "./header";
 import { PlanPanel } from "./plan";
 import { Tabs, type Tab } from "./tabs";
 import { Timeline } from "./timeline";
+import { RunJudged } from "../timeline/thumbs";
 
 const TerminalTab = lazy(() => import("./terminals"));
 const Files = lazy(() => import("./files"));
@@ -36,6 +39,7 @@ export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
     void client.control.status({ pid }).then(putLease, () => {});
     void client.approval.list({ pid, limit: 500 }).then((page) => putApprovals(page.approvals), () => {});
   }, [pid, live]);
+  useFollowed(useCallback(() => readFeedback(pid), [pid]), "feedback");
   useEffect(() => {
     const look = (): void => {
       if (document.visibilityState === "visible") markSeen(pid);
@@ -79,7 +83,15 @@ export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
             <div className="flex h-full flex-col">
               <PlanPanel process={process} />
               <Timeline pid={pid} />
-              {!over && <Composer process={process} />}
+              {over ? (
+                <div className="shrink-0 border-t border-line px-4 py-2 md:px-6">
+                  <div className="mx-auto max-w-4xl">
+                    <RunJudged pid={pid} />
+                  </div>
+                </div>
+              ) : (
+                <Composer process={process} />
+              )}
             </div>
           )}
           {shown === "terminal" && <TerminalTab process={process} />}

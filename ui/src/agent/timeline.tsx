@@ -1,6 +1,7 @@
 import { ArrowDown, Search } from "lucide-react";
 import { memo, useMemo, useRef, useState } from "react";
 import { Button } from "../parts/button";
+import { Radios } from "../parts/radios";
 import { useFleet } from "../state/fleet";
 import { useKeys } from "../state/keys";
 import { olderEvents, openTimeline, useTimelines } from "../state/timelines";
@@ -44,20 +45,7 @@ export function Timeline({ pid }: { pid: number }) {
     <div className="relative flex min-h-0 flex-1 flex-col">
       <div className="flex shrink-0 items-center gap-2 px-4 py-2 md:px-6">
         <div className="mx-auto flex w-full max-w-4xl items-center gap-2">
-          <div className="flex rounded-lg bg-raised p-0.5" role="radiogroup" aria-label="Show">
-            {SHOWS.map((each) => (
-              <button
-                key={each.value}
-                type="button"
-                role="radio"
-                aria-checked={each.value === show}
-                onClick={() => setShow(each.value)}
-                className={`rounded-md px-2.5 py-0.5 text-xs ${each.value === show ? "bg-panel text-ink shadow-sm" : "text-dim hover:text-ink"}`}
-              >
-                {each.label}
-              </button>
-            ))}
-          </div>
+          <Radios label="Show" options={SHOWS} chosen={show} onChoose={setShow} />
           <label className="relative ml-auto w-36 md:w-56">
             <Search size={14} className="absolute top-1/2 left-2.5 -translate-y-1/2 text-faint" />
             <input

@@ -4,12 +4,13 @@ import { client } from "../generated/client";
 import type { SpawnInput } from "../model/names";
 import { type Runtime, type Tier, tiersOf } from "../model/doctor";
 import { Button, MOD } from "../parts/button";
+import { Labelled } from "../parts/labelled";
 import { Modal } from "../parts/modal";
 import { putProcess } from "../state/fleet";
 import { useDialogs } from "../state/dialogs";
 import { agentPath, go } from "../state/route";
 import { attempt } from "../state/toasts";
-import { Choice, Environment, type Variable, Labelled } from "./spawn-fields";
+import { Choice, Environment, type Variable } from "./spawn-fields";
 
 /** The two fields that matter, and the rest behind one click. */
 export default function NewAgent({ onClose }: { onClose: () => void }) {
@@ -24,7 +25,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
     model: preset.model ?? "",
     cwd: "",
     argv: "",
-    toolset: "worker" as NonNullable<SpawnInput["toolset"]>,
+    toolset: (preset.template ? "" : "worker") as NonNullable<SpawnInput["toolset"]> | "",
     tier: "",
   });
   const [env, setEnv] = useState<Variable[]>([]);
@@ -56,7 +57,8 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
     const made = await attempt("Starting the agent", () =>
       client.process.spawn({
         runtime: form.runtime,
-        toolset: form.toolset,
+        ...(form.toolset && { toolset: form.toolset }),
+        ...(preset.template && { template: preset.template }),
         ...(form.goal.trim() ? { goal: form.goal.trim() } : {}),
         ...(preset.agent ? { agent: preset.agent } : form.name.trim() ? { name: form.name.trim() } : {}),
         ...(form.role.trim() && !preset.agent ? { role: form.role.trim() } : {}),
@@ -75,7 +77,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   };
 
   return (
-    <Modal title={preset.agent ? `Run ${preset.name} again` : "New agent"} wide onClose={onClose}>
+    <Modal title={preset.agent ? `Run ${preset.name} again` : preset.template ? `New agent from ${preset.template}` : "New agent"} wide onClose={onClose}>
       <form
         className="space-y-4"
         onSubmit={(event) => {
@@ -118,6 +120,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
             </p>
           ))}
         </fieldset>
+        {preset.template && <p className="text-sm text-dim">It is told the template's instructions first, and its list of tools and its limits hold.</p>}
         {preset.agent && <p className="text-sm text-dim">A new process of the same agent, with its home and its memory. Keys are not kept: give them again.</p>}
         <div className={`grid gap-4 sm:grid-cols-2 ${preset.agent ? "hidden" : ""}`}>
           <Labelled label="Name" hint="made up if empty">
@@ -138,6 +141,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
             </Labelled>
             <Labelled label="aether tools it is shown">
               <select className="field" value={form.toolset} onChange={(event) => put({ toolset: event.target.value as typeof form.toolset })}>
+                {preset.template && <option value="">the template's</option>}
                 <option value="worker">worker: its own memory, messages, files</option>
                 <option value="lead">lead: also spawns and directs others</option>
                 <option value="operator">operator: runs the fleet</option>

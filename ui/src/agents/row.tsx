@@ -4,10 +4,11 @@ import { CONDITIONS, type Condition, endingOf, phaseWord, tierOf, unsafeSandbox 
 import { homely, oneLine, since, spent, toolName } from "../model/format";
 import type { Process } from "../model/names";
 import { Glyph, TEXT_TONE } from "../parts/glyph";
+import { Link } from "../parts/link";
 import { useNow } from "../state/clock";
 import { useFleet } from "../state/fleet";
 import type { Activity } from "../state/reduce";
-import { agentPath, go } from "../state/route";
+import { agentPath } from "../state/route";
 
 interface Props {
   process: Process;
@@ -22,17 +23,11 @@ export const AgentRow = memo(function AgentRow({ process, condition, current, fr
   const { pid } = process;
   const { word, tone } = CONDITIONS[condition];
   const phase = phaseWord(process, condition);
-  const path = agentPath(pid);
   return (
-    <a
-      href={path}
+    <Link
+      href={agentPath(pid)}
       data-testid={`agent-row-${pid}`}
       data-condition={condition}
-      onClick={(event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-        event.preventDefault();
-        go(path);
-      }}
       className={`group grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-3 last:border-0 hover:bg-raised/60 md:grid-cols-[11rem_minmax(0,1fr)_auto] ${current ? "bg-raised shadow-[inset_2px_0_0_var(--wait)]" : ""}`}
     >
       <div data-testid={`state-${pid}`} data-condition={condition} className="flex items-center gap-2.5 md:items-start md:self-start md:pt-px">
@@ -56,7 +51,7 @@ export const AgentRow = memo(function AgentRow({ process, condition, current, fr
         <LastAction process={process} condition={condition} />
       </div>
       <Facts process={process} />
-    </a>
+    </Link>
   );
 });
 

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { clock, homely, toolName } from "../model/format";
 import type { Approval, Decision } from "../model/names";
 import { Button } from "../parts/button";
+import { Link } from "../parts/link";
 import { agentPath, go } from "../state/route";
 import { decide } from "./decide";
 import { Expiry } from "./expiry";
@@ -32,6 +33,7 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
   const pending = approval.state === "pending";
   const tool = approval.tool ?? "this";
   const headline = headlineOf(approval);
+  const flow = flowOf(approval);
 
   const answer = async (decision: Decision, more = {}) => {
     setBusy(true);
@@ -62,17 +64,22 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
             <button type="button" className="font-medium text-ink underline decoration-edge underline-offset-2 hover:decoration-ink" onClick={() => go(agentPath(approval.pid!))}>
               {approval.agent_name ?? approval.agent} · pid {approval.pid}
             </button>
+          ) : flow ? (
+            <Link href={`/flows/${encodeURIComponent(flow)}`} className="font-medium text-ink underline decoration-edge underline-offset-2 hover:decoration-ink">
+              flow {approval.origin[0] ?? flow}
+            </Link>
           ) : (
             <span>{approval.agent_name ?? approval.agent ?? "someone outside"}</span>
           )}
           {approval.origin.length > 1 && <span className="text-faint"> · on behalf of {approval.origin.join(" → ")}</span>}
         </p>
       )}
-      {!bare && (
+      {!bare && !flow && (
         <div className="px-4 pb-3">
           <Preview tool={tool} input={approval.input} title={headline} />
         </div>
       )}
+      {flow && typeof approval.input["detail"] === "string" && <p className="px-4 pb-3 text-sm whitespace-pre-wrap text-dim wrap-anywhere">{approval.input["detail"]}</p>}
       {pending ? (
         <footer className={`border-t border-line px-4 py-2.5 ${shifting ? "pointer-events-none" : ""}`}>
           {open === "deny" ? (
@@ -82,18 +89,22 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
           ) : (
             <div className="flex flex-wrap items-center gap-2">
               <Button look="work" data-testid="approve-once" disabled={busy} icon={<Check size={15} />} {...(hotkeys ? { hotkey: "A" } : {})} onClick={() => void answer("allow_once")}>
-                Allow once
+                {flow ? "Yes" : "Allow once"}
               </Button>
               <Button data-testid="deny" disabled={busy} icon={<X size={15} />} {...(hotkeys ? { hotkey: "D" } : {})} onClick={() => ask("deny")}>
-                Deny…
+                {flow ? "No…" : "Deny…"}
               </Button>
-              <span className="hidden h-5 w-px bg-line sm:block" />
-              <Button look="quiet" data-testid="approve-run" disabled={busy} {...(hotkeys ? { hotkey: "R" } : {})} onClick={() => void answer("allow_run")} title={`Allow ${toolName(tool)} until this run ends`}>
-                Allow for this run
-              </Button>
-              <Button look="quiet" data-testid="approve-pattern" disabled={busy} icon={<ChevronDown size={14} />} onClick={() => ask("pattern")}>
-                Allow pattern
-              </Button>
+              {!flow && (
+                <>
+                  <span className="hidden h-5 w-px bg-line sm:block" />
+                  <Button look="quiet" data-testid="approve-run" disabled={busy} {...(hotkeys ? { hotkey: "R" } : {})} onClick={() => void answer("allow_run")} title={`Allow ${toolName(tool)} until this run ends`}>
+                    Allow for this run
+                  </Button>
+                  <Button look="quiet" data-testid="approve-pattern" disabled={busy} icon={<ChevronDown size={14} />} onClick={() => ask("pattern")}>
+                    Allow pattern
+                  </Button>
+                </>
+              )}
             </div>
           )}
         </footer>
@@ -102,6 +113,11 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
       )}
     </article>
   );
+}
+
+/** The flow that asks, of a question that is no tool call. */
+function flowOf({ kind, tool, input }: Approval): string | null {
+  return kind === "request" && tool === null && typeof input["flow"] === "string" ? input["flow"] : null;
 }
 
 /** What is asked, once: a command stands below in full, so what it is for is said above. */

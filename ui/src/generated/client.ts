@@ -145,6 +145,22 @@ export const client = {
     /** Show who holds a process's keyboard and where a hand-over is. */
     status: method("control.status"),
   },
+  feedback: {
+    /** List what people said of runs, newest first; an agent sees what was said of its own. */
+    list: method("feedback.list"),
+    /** Say what you think of a run, or of one step in it; its agent is told when it runs the next time. */
+    submit: method("feedback.submit"),
+  },
+  flow: {
+    /** End a flow: nothing of it begins any more, its processes are stopped and its questions closed. */
+    cancel: method("flow.cancel"),
+    /** Show where a flow stands: its steps, what they came to and cost, and its outputs once it is done. */
+    get: method("flow.get"),
+    /** List flows, newest first; an agent sees those it runs. */
+    list: method("flow.list"),
+    /** Run agents, operations and questions to people in steps: one after another, at once, in rounds, by vote. */
+    run: method("flow.run"),
+  },
   fs: {
     /** Copy a file or a directory within its home or workspace. */
     copy: method("fs.copy"),
@@ -170,20 +186,28 @@ export const client = {
     write: method("fs.write"),
   },
   memory: {
-    /** Remove a memory for good, such as a wrong or outdated one; only its author or a person may. */
+    /** Merge your memories of one namespace that say nearly the same; see what it would do with dry_run. */
+    consolidate: method("memory.consolidate"),
+    /** Remove a memory and what was merged into it for good; only its author or a person may. */
     forget: method("memory.forget"),
-    /** Show one memory in full. */
+    /** Show one memory in full, and where it comes from; one that was merged into another, too. */
     get: method("memory.get"),
-    /** List memories, newest first; an agent sees its own and the shared ones. */
+    /** List memories, newest first; an agent sees its own and those that are shared with it. */
     list: method("memory.list"),
     /** Find what you or other agents remembered, best first; do this before you start on something. */
     recall: method("memory.recall"),
     /** Store a fact that should outlive this run, so that you or another agent can recall it. */
     remember: method("memory.remember"),
+    /** Let others recall a memory: your team, a workspace, all agents, or give one agent a copy of its own. */
+    share: method("memory.share"),
+    /** Change a memory: what it says, its layer, tags or importance; only its author or a person may. */
+    update: method("memory.update"),
   },
   message: {
     /** Tell that you have dealt with messages you got, so that their senders know. */
     ack: method("message.ack"),
+    /** Send text to all agents of the user, or to those of a role, a template or a workspace. */
+    broadcast: method("message.broadcast"),
     /** Show the messages you got, newest first; looking changes nothing, message.ack does. */
     inbox: method("message.inbox"),
     /** Send text to another agent by id or name, or to the person with `to: owner`. */
@@ -233,6 +257,50 @@ export const client = {
     /** Show who you are: your agent, process, home, scopes. */
     whoami: method("process.whoami"),
   },
+  profile: {
+    /** Show what an agent has done, from facts: runs, success, cost, time, tools, expertise, people's feedback. */
+    get: method("profile.get"),
+    /** List what agents have done, newest agent first, to choose who is fit; an agent sees itself and its own. */
+    list: method("profile.list"),
+    /** Write down what you think an agent is good at, and what who gives it work should know. */
+    update: method("profile.update"),
+  },
+  reflection: {
+    /** Look back at your run: how it went, and what to know or to do differently next time. */
+    add: method("reflection.add"),
+    /** List what agents learnt from their runs, newest first; an agent sees its own. */
+    list: method("reflection.list"),
+  },
+  skill: {
+    /** Take what an agent proposed: that version is the current one, for all agents that have the skill. */
+    approve: method("skill.approve"),
+    /** Make a skill of others, with exactly the versions they have now; it does not change when they do. */
+    compose: method("skill.compose"),
+    /** Write a skill, or the next version of your own of that name. */
+    create: method("skill.create"),
+    /** Find skills by what they are good for, with their risk; an agent finds its own and those it was given. */
+    discover: method("skill.discover"),
+    /** Read a skill: its SKILL.md or another file, what else is in it, its risk and why. */
+    get: method("skill.get"),
+    /** Take a skill from a folder or an archive (zip, tar); what is odd in it is refused unwritten. */
+    install: method("skill.install"),
+    /** Put a new skill, or a new version, before the person: if they take it, all agents have it. */
+    propose: method("skill.propose"),
+    /** Turn down what an agent proposed, and tell it why. */
+    reject: method("skill.reject"),
+    /** Remove a skill for good, with all its versions; skills composed of it keep what they took. */
+    remove: method("skill.remove"),
+    /** Make another version the current one; nothing is lost, and agents have it from their next start. */
+    rollback: method("skill.rollback"),
+    /** Run the steps of a skill that has some, in an agent's place: its home, its uid, its view of the machine. */
+    run: method("skill.run"),
+    /** Give a skill to another agent, or with `everyone` to all; an agent gives its own to agents it made. */
+    share: method("skill.share"),
+    /** Try a skill where it can break nothing: an agent is made for it, and removed with its home afterwards. */
+    test: method("skill.test"),
+    /** List the versions of a skill, newest first; none of them ever changes. */
+    versions: method("skill.versions"),
+  },
   system: {
     /** Show every setting as it is now, and where it is set; secrets are hidden. */
     config: method("system.config"),
@@ -260,6 +328,20 @@ export const client = {
     get: method("task.get"),
     /** List tasks, newest first; an agent sees those anybody may take, and those it has to do with. */
     list: method("task.list"),
+  },
+  template: {
+    /** Make a template of your own. */
+    create: method("template.create"),
+    /** Copy a template under a name of your own, with what shall be different; it remembers where it comes from. */
+    fork: method("template.fork"),
+    /** Show one template in full, with what its agents are told and every tool they may use. */
+    get: method("template.get"),
+    /** List the roles a run can start from: those that come with aetherd, then your own, newest first. */
+    list: method("template.list"),
+    /** Rate a template from 1 to 5; you have one rating for each. */
+    rate: method("template.rate"),
+    /** Remove a template of your own for good; runs go on, and an agent made from it needs another one next time. */
+    remove: method("template.remove"),
   },
   terminal: {
     /** Get a one-time ticket, good for a minute, that opens the terminal's WebSocket. */
@@ -314,5 +396,21 @@ export const client = {
     reserve: method("workspace.reserve"),
     /** Take a workspace from an agent; its reservations end, its files stay. */
     unmount: method("workspace.unmount"),
+  },
+  worktree: {
+    /** Commit what was changed in a worktree, in the name of whom the repository is, with the agent as co-author. */
+    commit: method("worktree.commit"),
+    /** Give an agent a directory and a branch of its own in a git repository. */
+    create: method("worktree.create"),
+    /** Show what a worktree changed since it left the base, committed or not, and the patch in parts. */
+    diff: method("worktree.diff"),
+    /** List worktrees, newest first, and the repositories one can work in. */
+    list: method("worktree.list"),
+    /** Queue a worktree's commits to be merged into the base of the person's repository. */
+    merge: method("worktree.merge"),
+    /** Push a worktree's branch to a remote of the person's repository, with their credentials; never by force. */
+    push: method("worktree.push"),
+    /** Remove a worktree. What was not committed, merged or pushed is archived first, and the answer says where. */
+    remove: method("worktree.remove"),
   },
 };

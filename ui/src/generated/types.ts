@@ -6,6 +6,8 @@ export interface Agent {
   name: string;
   role: string | null;
   description: string | null;
+  /** the template its runs start from, where none else is named */
+  template: string | null;
   user: string;
   org: string;
   /** the agent that created it, if one did */
@@ -37,6 +39,8 @@ export interface AgentCreateInput {
   role?: string | null;
   /** anything a reader should know */
   description?: string | null;
+  /** role template for its runs (template.list), with its list of tools */
+  template?: string | null;
 }
 
 /** A new identity. */
@@ -342,6 +346,14 @@ export interface AuditRecord {
   ms: number | null;
 }
 
+/** What became of one test. */
+export interface CaseDone {
+  name: string;
+  passed: boolean;
+  problem: string | null;
+  steps: StepDone[];
+}
+
 /** A file that changed. */
 export interface Change {
   path: string;
@@ -357,6 +369,14 @@ export interface Change {
   at: string;
 }
 
+/** A file that differs from the base. */
+export interface Changed {
+  path: string;
+  /** lines; null for a binary file */
+  added: number | null;
+  removed: number | null;
+}
+
 /** One thing looked at. */
 export interface Check {
   name: string;
@@ -365,6 +385,17 @@ export interface Check {
   detail: string;
   /** how to mend it */
   fix: string | null;
+}
+
+/** Another worktree of the repository that cannot be merged beside this one. */
+export interface Clash {
+  worktree: string;
+  branch: string;
+  agent: string;
+  /** that agent's name */
+  name: string;
+  /** what both changed in ways that conflict; the first 50 */
+  files: string[];
 }
 
 /** A write past a reservation. */
@@ -463,6 +494,228 @@ export interface ControlSteppedData {
   holder: string | null;
 }
 
+/** How long runs took that have ended. */
+export interface Durations {
+  /** half of them took at most this */
+  p50_s: number;
+  p90_s: number;
+}
+
+/** Something an agent is good at, and how that is known. */
+export interface Expertise {
+  topic: string;
+  /** person: said by one; task: a queue it did tasks of; memory: a tag of what it remembered */
+  source: "person" | "task" | "memory";
+  /** tasks done or memories; null for what a person said */
+  count: number | null;
+}
+
+/** One person's word on a run or a step. */
+export interface Feedback {
+  id: string;
+  pid: number;
+  agent: string;
+  /** the event it is about; null: the run as a whole */
+  step: number | null;
+  /** what the run was for, or what the step was, in a few words */
+  about: string;
+  verdict: "up" | "down";
+  comment: string;
+  created_at: string;
+  created_by: string;
+}
+
+/** Which feedback; newest first. */
+export interface FeedbackListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only on this agent's runs (id or name) */
+  agent?: string | null;
+  /** only on this run */
+  pid?: number | null;
+  /** only up or only down */
+  verdict?: "up" | "down" | null;
+}
+
+/** A page of feedback. */
+export interface FeedbackListOutput {
+  feedback: Feedback[];
+  cursor: string | null;
+}
+
+/** Thumbs up or down, and why; a second one on the same thing takes the place of your first. */
+export interface FeedbackSubmitInput {
+  /** the run it is about */
+  pid: number;
+  /** up or down */
+  verdict: "up" | "down";
+  /** why; the agent is told so when it runs the next time */
+  comment?: string;
+  /** id of an event of this run (process.timeline), if it is about one step */
+  step?: number | null;
+}
+
+/** A person said what they think of a run, or of one step in it. */
+export interface FeedbackSubmittedData {
+  feedback: string;
+  verdict: string;
+  step: number | null;
+  comment: string;
+}
+
+/** One run of a flow. */
+export interface Flow {
+  /** null for a dry run */
+  id: string | null;
+  name: string;
+  state: "running" | "waiting" | "completed" | "failed" | "cancelled" | "planned";
+  /** why it failed, or was cancelled */
+  reason: string | null;
+  /** those that were begun, in that order; a page of them */
+  steps: FlowStep[];
+  /** more steps: flow.get with it */
+  cursor: string | null;
+  /** what it came to */
+  outputs: unknown;
+  cost_usd: number;
+  budget: number | null;
+  /** who runs it; null for a person */
+  agent: string | null;
+  created_at: string | null;
+  ended_at: string | null;
+  /** of a dry run */
+  plan: Plan | null;
+}
+
+/** A step asked a person and waits; `unknown` when nobody knows whether it was done before aetherd was stopped. */
+export interface FlowAskedData {
+  flow: string;
+  step: string;
+  approval: string;
+  unknown: boolean;
+  state: string;
+}
+
+/** Which flow, and why. */
+export interface FlowCancelInput {
+  /** flow id */
+  id: string;
+  /** why */
+  reason?: string;
+}
+
+/** A flow has ended: completed, failed or cancelled. */
+export interface FlowFinishedData {
+  flow: string;
+  name: string;
+  state: string;
+  error: string | null;
+  cost_usd: number;
+}
+
+/** Which flow, and which of its steps. */
+export interface FlowGetInput {
+  /** flow id */
+  id: string;
+  /** only this one, with its whole output */
+  step?: string | null;
+  /** only steps in these states */
+  states?: ("running" | "waiting" | "unknown" | "delayed" | "completed" | "failed" | "skipped" | "cancelled")[];
+  /** most steps to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+}
+
+/** Which flows; newest first. */
+export interface FlowListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only in these states; default all */
+  states?: ("running" | "waiting" | "completed" | "failed" | "cancelled")[];
+}
+
+/** A page of flows, without their steps. */
+export interface FlowListOutput {
+  flows: Flow[];
+  cursor: string | null;
+}
+
+/** A flow: its definition, or a file that holds it. */
+export interface FlowRunInput {
+  /** the definition, as an object or as YAML: `name`, `inputs`, `budget`, `defaults` of agents, `outputs`, and `steps`. A step has a `name` and one of `agent`, `call`, `ask`, `set`, `parallel`, `each`, `loop`, `vote`, `supervise`; and `needs`, `when`, `retry`, `timeout_s`, `on_error` */
+  flow?: Record<string, unknown> | string | null;
+  /** or a YAML file with it */
+  file?: string | null;
+  /** where the file is: a workspace */
+  workspace?: string | null;
+  /** where the file is: an agent's home */
+  agent?: string | null;
+  /** what its `inputs` name */
+  inputs?: Record<string, unknown>;
+  /** name of this run; default: the flow's */
+  name?: string | null;
+  /** USD; nothing is started that could cost more, nor what lies over it goes on */
+  budget?: number | null;
+  /** only check it, and show the plan and its worst-case cost */
+  dry_run?: boolean;
+  /** wait so long for its end before answering */
+  wait_s?: number;
+}
+
+/** A flow is durable and begins; `agent` is who runs it. */
+export interface FlowStartedData {
+  flow: string;
+  name: string;
+  state: string;
+}
+
+/** What is known of one step. */
+export interface FlowStep {
+  /** the names that lead to it: a step in a step, a round of a loop */
+  name: string;
+  kind: string;
+  /** unknown: it was under way when aetherd was stopped, and a person is asked; delayed: tried again */
+  state: "running" | "waiting" | "unknown" | "delayed" | "completed" | "failed" | "skipped" | "cancelled";
+  attempt: number;
+  pid: number | null;
+  /** the question that waits for a person */
+  approval: string | null;
+  /** the first 500 characters; flow.get with `step` has it all */
+  output: string | null;
+  error: string | null;
+  cost_usd: number;
+  started_at: string;
+  ended_at: string | null;
+  /** when it is tried again */
+  due: string | null;
+}
+
+/** A step came to an end: completed, failed, skipped, cancelled, or delayed until it is tried again. */
+export interface FlowStepFinishedData {
+  flow: string;
+  step: string;
+  kind: string;
+  attempt: number;
+  outcome: string;
+  error: string | null;
+  cost_usd: number;
+  state: string;
+}
+
+/** A step began, or began again; `pid` is the process that was started for it. */
+export interface FlowStepStartedData {
+  flow: string;
+  step: string;
+  kind: string;
+  attempt: number;
+  state: string;
+}
+
 /** One change. */
 export interface FsChange {
   path: string;
@@ -482,7 +735,7 @@ export interface FsChangedData {
 export interface FsCopyInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -496,7 +749,7 @@ export interface FsCopyInput {
 export interface FsEditInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -519,7 +772,7 @@ export interface FsEditOutput {
 export interface FsListInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** directory, relative to the agent's home, such as `work/notes.md` */
   path?: string;
@@ -555,7 +808,7 @@ export interface FsMatch {
 export interface FsMkdirInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -567,7 +820,7 @@ export interface FsMkdirInput {
 export interface FsReadInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -599,7 +852,7 @@ export interface FsReadOutput {
 export interface FsRemoveInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -617,7 +870,7 @@ export interface FsRemoveOutput {
 export interface FsSearchInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** directory to search, relative to the agent's home, such as `work/notes.md` */
   path?: string;
@@ -661,7 +914,7 @@ export interface FsStat {
 export interface FsStatInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -671,7 +924,7 @@ export interface FsStatInput {
 export interface FsWatchInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** directory, relative to the agent's home, such as `work/notes.md` */
   path?: string;
@@ -692,7 +945,7 @@ export interface FsWatchOutput {
 export interface FsWriteInput {
   /** agent id or name; default is the calling agent, a person names one */
   agent?: string | null;
-  /** workspace id or name: its files instead, paths relative to it */
+  /** workspace (id or name) or worktree (id or branch): its files instead, paths relative to it */
   workspace?: string | null;
   /** relative to the agent's home, such as `work/notes.md` */
   path: string;
@@ -714,6 +967,16 @@ export interface FsWriteOutput {
   created: boolean;
 }
 
+/** The newest run. */
+export interface LastRun {
+  pid: number;
+  runtime: string;
+  state: string;
+  outcome: string;
+  created_at: string;
+  exited_at: string | null;
+}
+
 /** Hard limits the kernel enforces; left out means none. */
 export interface Limits {
   /** RLIMIT_NOFILE */
@@ -730,15 +993,55 @@ export interface Limits {
 export interface Memory {
   id: string;
   layer: "episodic" | "semantic" | "procedural" | "social";
-  namespace: "agent" | "global";
+  namespace: "agent" | "team" | "workspace" | "global";
+  /** id of the workspace whose it is */
+  workspace: string | null;
   tags: string[];
   importance: number;
   /** whose it is; null for a person's */
   agent: string | null;
   created_at: string;
+  updated_at: string | null;
+  /** pid of the run that aetherd itself tells of here; null: remembered on purpose */
+  journal: number | null;
   content: string;
   /** content is only the beginning; memory.get has it all */
   truncated: boolean;
+}
+
+/** Which memories to look through, and how alike is alike. */
+export interface MemoryConsolidateInput {
+  /** default agent for an agent, which has private notes, and global for a person */
+  namespace?: "agent" | "team" | "workspace" | "global" | null;
+  /** this workspace's memories (id or name) */
+  workspace?: string | null;
+  /** for people: only this agent's memories (id or name) */
+  agent?: string | null;
+  /** share of words two have in common; 1: the same words */
+  similarity?: number;
+  /** most memories to look at in this call, newest first */
+  limit?: number;
+  /** the `cursor` of the call before, to go on with older ones */
+  cursor?: string | null;
+  /** only say what would be merged */
+  dry_run?: boolean;
+}
+
+/** What was merged, or would be. */
+export interface MemoryConsolidateOutput {
+  merged: Merged[];
+  looked_at: number;
+  /** false for a dry run */
+  done: boolean;
+  /** there are older ones: give it back to go on with them */
+  cursor: string | null;
+}
+
+/** Near-duplicates became one: `merged` are in it now and found no longer by themselves. */
+export interface MemoryConsolidatedData {
+  memory: string;
+  namespace: string;
+  merged: string[];
 }
 
 /** Names one memory. */
@@ -758,6 +1061,32 @@ export interface MemoryForgottenData {
   namespace: string;
 }
 
+/** One memory in full, and where it comes from. */
+export interface MemoryGetOutput {
+  id: string;
+  layer: "episodic" | "semantic" | "procedural" | "social";
+  namespace: "agent" | "team" | "workspace" | "global";
+  /** id of the workspace whose it is */
+  workspace: string | null;
+  tags: string[];
+  importance: number;
+  /** whose it is; null for a person's */
+  agent: string | null;
+  created_at: string;
+  updated_at: string | null;
+  /** pid of the run that aetherd itself tells of here; null: remembered on purpose */
+  journal: number | null;
+  content: string;
+  /** content is only the beginning; memory.get has it all */
+  truncated: boolean;
+  /** the memory it is a copy of, by memory.share */
+  origin: string | null;
+  /** memories merged into it; memory.get still shows each */
+  sources: string[];
+  /** the memory it is part of now; recall finds that one */
+  merged_into: string | null;
+}
+
 /** Which memories; newest first. */
 export interface MemoryListInput {
   /** most items to return */
@@ -766,8 +1095,10 @@ export interface MemoryListInput {
   cursor?: string | null;
   /** only this layer */
   layer?: "episodic" | "semantic" | "procedural" | "social" | null;
-  /** only global or only agent */
-  namespace?: "agent" | "global" | null;
+  /** only this namespace */
+  namespace?: "agent" | "team" | "workspace" | "global" | null;
+  /** only this workspace's memories (id or name) */
+  workspace?: string | null;
   /** only memories that have all of these */
   tags?: string[];
   /** only this agent's memories (id or name) */
@@ -786,8 +1117,10 @@ export interface MemoryRecallInput {
   query: string;
   /** only this layer */
   layer?: "episodic" | "semantic" | "procedural" | "social" | null;
-  /** only global (shared) or only agent (private); default both */
-  namespace?: "agent" | "global" | null;
+  /** only this namespace; default all you may see */
+  namespace?: "agent" | "team" | "workspace" | "global" | null;
+  /** only this workspace's memories (id or name) */
+  workspace?: string | null;
   /** only memories that have all of these */
   tags?: string[];
   /** only this agent's memories (id or name) */
@@ -796,7 +1129,7 @@ export interface MemoryRecallInput {
   limit?: number;
 }
 
-/** The best first. */
+/** The best first; journals after all that was remembered on purpose. */
 export interface MemoryRecallOutput {
   memories: RecalledMemory[];
 }
@@ -807,13 +1140,15 @@ export interface MemoryRememberInput {
   content: string;
   /** semantic: a fact; episodic: what happened; procedural: how to; social: about people */
   layer?: "episodic" | "semantic" | "procedural" | "social";
-  /** global: all agents of the same user recall it; agent: a private note */
-  namespace?: "agent" | "global";
+  /** who recalls it. global: all agents of the same user; agent: a private note; team: the agents that come from the same lead; workspace: those that have the workspace */
+  namespace?: "agent" | "team" | "workspace" | "global";
+  /** for namespace workspace: its name or id */
+  workspace?: string | null;
   /** words to find it by; case does not matter */
   tags?: string[];
   /** 0 trivial, 1 vital; weighs in recall */
   importance?: number;
-  /** for people: keep it as this agent's private note (id or name) */
+  /** for people: keep it as this agent's private note, or its team's (id or name) */
   agent?: string | null;
 }
 
@@ -821,12 +1156,17 @@ export interface MemoryRememberInput {
 export interface MemoryRememberOutput {
   id: string;
   layer: "episodic" | "semantic" | "procedural" | "social";
-  namespace: "agent" | "global";
+  namespace: "agent" | "team" | "workspace" | "global";
+  /** id of the workspace whose it is */
+  workspace: string | null;
   tags: string[];
   importance: number;
   /** whose it is; null for a person's */
   agent: string | null;
   created_at: string;
+  updated_at: string | null;
+  /** pid of the run that aetherd itself tells of here; null: remembered on purpose */
+  journal: number | null;
 }
 
 /** Something was stored. */
@@ -836,12 +1176,91 @@ export interface MemoryRememberedData {
   layer: string;
 }
 
+/** With whom: one of the three. */
+export interface MemoryShareInput {
+  /** memory id */
+  id: string;
+  /** global: all agents of the user; team: those that come from the same lead */
+  namespace?: "team" | "workspace" | "global" | null;
+  /** those that have this workspace (id or name) */
+  workspace?: string | null;
+  /** one agent (id or name): it gets a copy of its own */
+  to?: string | null;
+}
+
+/** More may see it now; with `source` it is a copy that was given. */
+export interface MemorySharedData {
+  memory: string;
+  namespace: string;
+  from_namespace: string;
+  source: string | null;
+}
+
+/** What to change; what is left out stays. */
+export interface MemoryUpdateInput {
+  /** memory id */
+  id: string;
+  /** the fact as it is now */
+  content?: string | null;
+  /** another layer */
+  layer?: "episodic" | "semantic" | "procedural" | "social" | null;
+  /** these tags instead of those it has */
+  tags?: string[] | null;
+  /** 0 trivial, 1 vital */
+  importance?: number | null;
+}
+
+/** It was changed; `fields` says what. */
+export interface MemoryUpdatedData {
+  memory: string;
+  namespace: string;
+  fields: string[];
+}
+
+/** A place in the merge queue. */
+export interface Merge {
+  id: string;
+  worktree: string;
+  state: "queued" | "rebasing" | "testing" | "merged" | "conflict" | "failed_tests" | "failed" | "cancelled";
+  how: "rebase" | "merge";
+  /** the commit of the branch that is merged */
+  tip: string;
+  test: string | null;
+  /** what the base branch became, once merged */
+  commit: string | null;
+  /** where it conflicts */
+  files: string[];
+  /** why it ended so, or what is to be done now */
+  reason: string | null;
+  /** the last of what the test printed */
+  output: string | null;
+  /** merges of the same repository that come first */
+  ahead: number;
+  created_at: string;
+  created_by: string;
+  ended_at: string | null;
+}
+
+/** Memories that say the same. */
+export interface Merged {
+  /** the newest of them, which stays, with the tags and the highest importance of all */
+  id: string;
+  /** what it says; long ones are cut */
+  content: string;
+  /** what is merged into it; memory.get still shows each */
+  sources: string[];
+  /** of the one least like it */
+  similarity: number;
+}
+
 /** One message. */
 export interface Message {
   id: string;
   thread: string;
+  /** the same for a request and all that answers it */
+  correlation: string | null;
   reply_to: string | null;
-  /** agent id, or `owner` for the person */
+  /** agent id, `owner` for the person, `aetherd` for a notice */
   from: string;
   from_name: string;
   /** agent id, or `owner` for the person */
@@ -850,13 +1269,14 @@ export interface Message {
   text: string;
   kind: "text" | "review_request" | "review_response" | "task_delegate" | "task_accepted" | "task_rejected" | "task_completed" | "status_update" | "knowledge_share";
   priority: "now" | "next" | "queue";
-  /** queued until the recipient's runtime has it */
+  /** queued until the recipient's runtime has it, then delivered; failed: it never can */
   state: "queued" | "delivered" | "read" | "acked" | "failed";
   data: Record<string, unknown> | null;
   created_at: string;
   delivered_at: string | null;
   read_at: string | null;
   acked_at: string | null;
+  failed_at: string | null;
   failed_reason: string | null;
 }
 
@@ -880,6 +1300,37 @@ export interface MessageAckedData {
   state: string;
 }
 
+/** Text for many agents; `text` alone goes to all agents of the user, except you and those put away. */
+export interface MessageBroadcastInput {
+  /** what you want to say */
+  text: string;
+  /** what it is about */
+  kind?: "text" | "review_request" | "status_update" | "knowledge_share";
+  /** as in message.send */
+  priority?: "now" | "next" | "queue";
+  /** only agents of exactly this role */
+  role?: string | null;
+  /** only agents made from this template */
+  template?: string | null;
+  /** only agents that have this workspace */
+  workspace?: string | null;
+  /** facts, as in message.send */
+  data?: Record<string, unknown> | null;
+}
+
+/** How far it has come; message.thread shows each message, and what is answered. */
+export interface MessageBroadcastOutput {
+  /** the same for all of them; each agent sees only its own part */
+  thread: string;
+  /** of a request: what all answers carry */
+  correlation: string | null;
+  /** the memory a knowledge_share was kept as */
+  memory: string | null;
+  recipients: number;
+  /** how many are in which state by now */
+  states: Record<string, number>;
+}
+
 /** The recipient's runtime has it; `agent` is who got it. */
 export interface MessageDeliveredData {
   message: string;
@@ -891,6 +1342,7 @@ export interface MessageDeliveredData {
 export interface MessageFailedData {
   message: string;
   thread: string;
+  to: string;
   reason: string;
 }
 
@@ -928,7 +1380,7 @@ export interface MessageSendInput {
   thread?: string | null;
   /** id of the message you answer; keeps its thread */
   reply_to?: string | null;
-  /** anything structured that goes with it */
+  /** facts, by kind: review_request {subject}, review_response {verdict: approve, changes or reject}, task_* {task?: id}, task_rejected {reason}, status_update {status}, knowledge_share {tags?}; text: any */
   data?: Record<string, unknown> | null;
 }
 
@@ -988,20 +1440,24 @@ export interface NewStep {
   steps?: NewStep[];
 }
 
-/** A piece of a larger task, for others to do. */
-export interface Part {
-  /** short name, for `depends_on` of the other parts */
-  key: string;
-  /** what it is, in a line */
-  title: string;
-  /** what is to be done, and how one sees that it is done */
-  text?: string;
-  /** keys of other parts, or ids of tasks, that come first */
-  depends_on?: string[];
-  /** default: the queue of the whole */
-  queue?: string | null;
-  /** only this agent (id or name) may do it */
-  to?: string | null;
+/** One skill it shall be made of. */
+export interface PartWish {
+  /** skill id or name */
+  skill: string;
+  /** exactly this version; default the current one */
+  version?: number | null;
+}
+
+/** What a flow does at most. */
+export interface Plan {
+  steps: PlannedStep[];
+  most_steps: number;
+  most_agents: number;
+  /** null: unbounded, see there */
+  worst_case_usd: number | null;
+  /** steps whose agents have no budget */
+  unbounded: string[];
+  budget: number | null;
 }
 
 /** The whole plan. */
@@ -1065,6 +1521,22 @@ export interface PlanUpdatedData {
   total: number;
 }
 
+/** One step of a plan. */
+export interface PlannedStep {
+  /** the names that lead to it */
+  step: string;
+  kind: string;
+  /** steps beside it that come first */
+  needs: string[];
+  what: string;
+  /** how often it runs at most */
+  times: number;
+  /** how many of the steps in it at a time */
+  max_parallel: number | null;
+  /** null: its agents have no budget */
+  worst_case_usd: number | null;
+}
+
 /** One run of an agent. */
 export interface Process {
   pid: number;
@@ -1097,6 +1569,8 @@ export interface Process {
   /** the runtime's own conversation id */
   session: string | null;
   model: string | null;
+  /** the role it was started from */
+  template: string | null;
   /** as the runtime reports it */
   permission_mode: string | null;
   /** whether the runtime reports aether's tools as connected */
@@ -1298,7 +1772,7 @@ export interface ProcessSpawnInput {
   sandbox?: SandboxWish;
   /** workspace (id or name) to mount for it and to work in */
   workspace?: string | null;
-  /** role template; the room template comes later */
+  /** role to start from (template.list): instructions, runtime, model, limits, and the only tools */
   template?: string | null;
   /** model name as the runtime knows it */
   model?: string | null;
@@ -1406,23 +1880,246 @@ export interface ProcessWhoamiOutput {
   org: string;
   toolset: string;
   scopes: string[];
+  /** the only operations you may use; null: whatever your scopes allow */
+  tools: string[] | null;
+}
+
+/** Names a profile by its agent. */
+export interface ProfileGetInput {
+  /** whose (id or name); default your own */
+  agent?: string | null;
+}
+
+/** The same, with its tools. */
+export interface ProfileGetOutput {
+  agent: string;
+  name: string;
+  role: string | null;
+  template: string | null;
+  /** its newest 1,000 at most; all figures are about these */
+  runs: number;
+  /** of them have not ended */
+  running: number;
+  /** runs that have ended by outcome */
+  outcomes: Record<string, number>;
+  /** completed of those that have ended, 0 to 1; null before the first */
+  success_rate: number | null;
+  /** the runtimes' own estimates */
+  cost_usd: number;
+  input_tokens: number;
+  output_tokens: number;
+  /** null before a run has ended */
+  durations: Durations | null;
+  /** runs by runtime */
+  runtimes: Record<string, number>;
+  /** runs by model, where the runtime told it */
+  models: Record<string, number>;
+  thumbs_up: number;
+  thumbs_down: number;
+  last_run: LastRun | null;
+  /** what a person wrote of it */
+  notes: string;
+  expertise: Expertise[];
+  /** what it called most, in its newest 2,000 calls of tools */
+  tools: ProfileTool[];
+}
+
+/** Which profiles. */
+export interface ProfileListInput {
+  /** also of agents put away */
+  archived?: boolean;
+  /** most profiles to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+}
+
+/** A page of profiles, newest agent first. */
+export interface ProfileListOutput {
+  profiles: ProfileSummary[];
+  cursor: string | null;
+}
+
+/** What an agent has done, counted over its newest runs; nothing of it is what it says of itself. */
+export interface ProfileSummary {
+  agent: string;
+  name: string;
+  role: string | null;
+  template: string | null;
+  /** its newest 1,000 at most; all figures are about these */
+  runs: number;
+  /** of them have not ended */
+  running: number;
+  /** runs that have ended by outcome */
+  outcomes: Record<string, number>;
+  /** completed of those that have ended, 0 to 1; null before the first */
+  success_rate: number | null;
+  /** the runtimes' own estimates */
+  cost_usd: number;
+  input_tokens: number;
+  output_tokens: number;
+  /** null before a run has ended */
+  durations: Durations | null;
+  /** runs by runtime */
+  runtimes: Record<string, number>;
+  /** runs by model, where the runtime told it */
+  models: Record<string, number>;
+  thumbs_up: number;
+  thumbs_down: number;
+  last_run: LastRun | null;
+  /** what a person wrote of it */
+  notes: string;
+  expertise: Expertise[];
+}
+
+/** A tool and how often it was called. */
+export interface ProfileTool {
+  tool: string;
+  calls: number;
+}
+
+/** What a person has to say of an agent; fields left out stay. */
+export interface ProfileUpdateInput {
+  /** whose (id or name) */
+  agent: string;
+  /** anything who gives it work should know */
+  notes?: string | null;
+  /** what it is good at, in place of what you said before */
+  expertise?: string[] | null;
+}
+
+/** A person changed what they say of an agent. */
+export interface ProfileUpdatedData {
+  notes: string;
+  expertise: string[];
+}
+
+/** A version that waits, or waited, for a person. */
+export interface Proposal {
+  id: string;
+  skill: string;
+  version: number;
+  name: string;
+  /** a new skill, not a version of one that is there */
+  new: boolean;
+  state: "waiting" | "approved" | "rejected";
+  note: string;
+  /** the person's */
+  reason: string;
+  /** who made it; null for a person */
+  agent: string | null;
+  agent_name: string;
+  risk: "low" | "medium" | "high";
+  reasons: Reason[];
+  created_at: string;
+  decided_at: string | null;
+  decided_by: string | null;
+}
+
+/** One thing that makes it risky. */
+export interface Reason {
+  level: "low" | "medium" | "high";
+  what: string;
+  file: string | null;
+  line: number | null;
+  /** the line */
+  text: string | null;
 }
 
 /** A memory and how well it fits. */
 export interface RecalledMemory {
   id: string;
   layer: "episodic" | "semantic" | "procedural" | "social";
-  namespace: "agent" | "global";
+  namespace: "agent" | "team" | "workspace" | "global";
+  /** id of the workspace whose it is */
+  workspace: string | null;
   tags: string[];
   importance: number;
   /** whose it is; null for a person's */
   agent: string | null;
   created_at: string;
+  updated_at: string | null;
+  /** pid of the run that aetherd itself tells of here; null: remembered on purpose */
+  journal: number | null;
   content: string;
   /** content is only the beginning; memory.get has it all */
   truncated: boolean;
   /** 0 to 1: fit of the words x importance x freshness, relative to the best fit */
   score: number;
+}
+
+/** What was learnt from a run; the rating is the agent's own, feedback is the person's. */
+export interface Reflection {
+  id: string;
+  pid: number;
+  agent: string;
+  rating: number;
+  lessons: string[];
+  differently: string | null;
+  skill: string | null;
+  /** the procedural memory that keeps it; memory.recall finds it */
+  memory: string;
+  created_at: string;
+  created_by: string;
+}
+
+/** A look back at your run; `rating` and `lessons` are enough. */
+export interface ReflectionAddInput {
+  /** how well it went: 1 it failed, 5 nothing to do better */
+  rating: number;
+  /** what to know next time, each understandable on its own */
+  lessons: string[];
+  /** what you would do differently */
+  differently?: string | null;
+  /** a skill that could be made of it: what for, and the file or memory that has its text */
+  skill?: string | null;
+  /** who recalls it. global: all agents of the same user; agent: you alone */
+  namespace?: "agent" | "global";
+  /** words to find it by */
+  tags?: string[];
+  /** the run; default your own that is running */
+  pid?: number | null;
+}
+
+/** An agent looked back at its run; this is in the run's timeline. */
+export interface ReflectionAddedData {
+  reflection: string;
+  rating: number;
+  lessons: string[];
+  differently: string | null;
+  skill: string | null;
+  memory: string;
+}
+
+/** Which reflections; newest first. */
+export interface ReflectionListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only this agent's (id or name) */
+  agent?: string | null;
+  /** only on this run */
+  pid?: number | null;
+}
+
+/** A page of reflections. */
+export interface ReflectionListOutput {
+  reflections: Reflection[];
+  cursor: string | null;
+}
+
+/** A repository in which worktrees may be made. */
+export interface Repository {
+  id: string;
+  path: string;
+  base: string;
+  test: string | null;
+  test_timeout_s: number;
+  /** merges that wait or are at work */
+  queue: number;
+  /** what our copies of its objects take on disk, beside the worktrees themselves */
+  bytes: number;
 }
 
 /** A path that somebody keeps others off. */
@@ -1486,6 +2183,366 @@ export interface Setting {
   doc: string;
 }
 
+/** One skill, as far as its current version goes. */
+export interface Skill {
+  id: string;
+  name: string;
+  description: string;
+  /** the current one; 0 while it is only proposed */
+  version: number;
+  /** whose it is; null for a person */
+  agent: string | null;
+  /** all agents of the person have it */
+  everyone: boolean;
+  /** ids of agents it is shared with */
+  shared: string[];
+  /** it has steps: skill.run */
+  runnable: boolean;
+  risk: "low" | "medium" | "high";
+  /** why, worst first */
+  reasons: Reason[];
+  /** what its text lets a model use without asking */
+  tools: string[];
+  permissions: string[];
+  created_at: string;
+  created_by: string;
+}
+
+/** Which proposal, and for whom. */
+export interface SkillApproveInput {
+  /** proposal id */
+  proposal: string;
+  /** why; the agent is told */
+  reason?: string;
+  /** of a new skill: give it to all your agents; false: only to the one that made it */
+  everyone?: boolean;
+}
+
+/** A person took a proposal; `agent` is who made it. */
+export interface SkillApprovedData {
+  proposal: string;
+  skill: string;
+  name: string;
+  version: number;
+}
+
+/** Which skills, and how they go together. */
+export interface SkillComposeInput {
+  /** name of the whole */
+  name: string;
+  /** what the whole does and when to use it */
+  description: string;
+  /** what it is made of, in order */
+  parts: PartWish[];
+  /** how they go together, for the model; default: one by one */
+  text?: string;
+}
+
+/** A new skill, or the next version of your own of that name. */
+export interface SkillCreateInput {
+  /** lowercase letters, digits and hyphens, as Claude Code names skills */
+  name: string;
+  /** what it does and when to use it: models choose by it; left out, the head of `text` says it */
+  description?: string | null;
+  /** SKILL.md: what a model shall do, step by step; with or without its YAML head */
+  text: string;
+  /** more files by path, such as scripts/check.sh; steps.yaml makes it one that skill.run runs */
+  files?: Record<string, string>;
+  /** which of the files can be executed */
+  executable?: string[];
+  /** allowed-tools: what the model may use without asking, such as Read */
+  tools?: string[];
+  /** what it may need; steps that use more are refused */
+  permissions?: ("files" | "model" | "network" | "shell")[] | null;
+}
+
+/** A skill is there; `agent` is whose it is, None a person's. */
+export interface SkillCreatedData {
+  skill: string;
+  name: string;
+  version: number;
+  risk: string;
+}
+
+/** What it should be good for. */
+export interface SkillDiscoverInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** words; the best fit comes first; empty lists all */
+  query?: string;
+  /** also what waits for a person, and what became of yours */
+  proposals?: boolean;
+  /** only what this agent (id or name) has */
+  agent?: string | null;
+}
+
+/** A page of skills. */
+export interface SkillDiscoverOutput {
+  skills: Skill[];
+  /** newest first, at most 100; empty unless asked for */
+  proposals: Proposal[];
+  cursor: string | null;
+}
+
+/** A file of it. */
+export interface SkillFile {
+  path: string;
+  size: number;
+  executable: boolean;
+}
+
+/** Its steps were run, or tried with `test`; `agent` is in whose place. */
+export interface SkillFinishedData {
+  skill: string;
+  name: string;
+  version: number;
+  test: boolean;
+  outcome: string;
+}
+
+/** Which part of it. */
+export interface SkillGetInput {
+  /** skill id or name */
+  skill: string;
+  /** default the current one */
+  version?: number | null;
+  /** show this file instead of SKILL.md */
+  file?: string | null;
+}
+
+/** A version with its text. */
+export interface SkillGetOutput {
+  id: string;
+  name: string;
+  description: string;
+  /** the current one; 0 while it is only proposed */
+  version: number;
+  /** whose it is; null for a person */
+  agent: string | null;
+  /** all agents of the person have it */
+  everyone: boolean;
+  /** ids of agents it is shared with */
+  shared: string[];
+  /** it has steps: skill.run */
+  runnable: boolean;
+  risk: "low" | "medium" | "high";
+  /** why, worst first */
+  reasons: Reason[];
+  /** what its text lets a model use without asking */
+  tools: string[];
+  permissions: string[];
+  created_at: string;
+  created_by: string;
+  /** the version that is shown */
+  shown: number;
+  /** of the whole version */
+  sha256: string;
+  files: SkillFile[];
+  parts: SkillPart[];
+  /** SKILL.md, or the file that was asked for */
+  text: string;
+}
+
+/** From where; give one of path and archive. */
+export interface SkillInstallInput {
+  /** folder or archive: relative to the agent's home or the workspace; a person also names any by / */
+  path?: string | null;
+  /** workspace (id or name) the path is in */
+  workspace?: string | null;
+  /** agent whose home the path is in; default you */
+  agent?: string | null;
+  /** zip or tar (gz, bz2, xz) as base64; a big one goes by path */
+  archive?: string | null;
+}
+
+/** What a skill was made of. */
+export interface SkillPart {
+  skill: string;
+  name: string;
+  version: number;
+}
+
+/** What a person shall take for all agents. */
+export interface SkillProposeInput {
+  /** lowercase letters, digits and hyphens, as Claude Code names skills */
+  name: string;
+  /** what it does and when to use it: models choose by it; left out, the head of `text` says it */
+  description?: string | null;
+  /** SKILL.md: what a model shall do, step by step; with or without its YAML head */
+  text: string;
+  /** more files by path, such as scripts/check.sh; steps.yaml makes it one that skill.run runs */
+  files?: Record<string, string>;
+  /** which of the files can be executed */
+  executable?: string[];
+  /** allowed-tools: what the model may use without asking, such as Read */
+  tools?: string[];
+  /** what it may need; steps that use more are refused */
+  permissions?: ("files" | "model" | "network" | "shell")[] | null;
+  /** the skill of which it is a new version (id or name); left out, a new skill */
+  skill?: string | null;
+  /** why: what it is good for, how you tried it */
+  note?: string;
+}
+
+/** An agent asks a person to take a skill, or a version, for all; `agent` is who. */
+export interface SkillProposedData {
+  proposal: string;
+  skill: string;
+  name: string;
+  version: number;
+  risk: string;
+}
+
+/** Which proposal, and why not. */
+export interface SkillRejectInput {
+  /** proposal id */
+  proposal: string;
+  /** why not; the agent is told */
+  reason: string;
+}
+
+/** A person did not take a proposal; `agent` is who made it. */
+export interface SkillRejectedData {
+  proposal: string;
+  skill: string;
+  name: string;
+  reason: string;
+}
+
+/** Names a skill. */
+export interface SkillRemoveInput {
+  /** skill id or name */
+  skill: string;
+}
+
+/** What is gone. */
+export interface SkillRemoveOutput {
+  skill: string;
+  name: string;
+  versions: number;
+}
+
+/** It is gone for good, with all its versions. */
+export interface SkillRemovedData {
+  skill: string;
+  name: string;
+}
+
+/** An older version is the current one again. */
+export interface SkillRevertedData {
+  skill: string;
+  name: string;
+  version: number;
+  before: number;
+}
+
+/** It has a new version, which is now the current one. */
+export interface SkillRevisedData {
+  skill: string;
+  name: string;
+  version: number;
+  risk: string;
+}
+
+/** To which version. */
+export interface SkillRollbackInput {
+  /** skill id or name */
+  skill: string;
+  /** the one that shall be current */
+  version: number;
+}
+
+/** With what, and in whose place. */
+export interface SkillRunInput {
+  /** skill id or name */
+  skill: string;
+  /** what its steps.yaml declares */
+  inputs?: Record<string, unknown>;
+  /** agent (id or name) as which it runs; default you, a person names one */
+  agent?: string | null;
+  /** default the current one */
+  version?: number | null;
+  /** for all steps together */
+  timeout_s?: number;
+}
+
+/** What came of it. */
+export interface SkillRunOutput {
+  skill: string;
+  version: number;
+  outcome: "completed" | "failed";
+  out: unknown;
+  problem: string | null;
+  steps: StepDone[];
+}
+
+/** With whom. */
+export interface SkillShareInput {
+  /** skill id or name */
+  skill: string;
+  /** this agent (id or name) */
+  agent?: string | null;
+  /** all agents of the person; only a person says so */
+  everyone?: boolean;
+  /** take it back instead */
+  stop?: boolean;
+}
+
+/** Who may use it has changed; `to` is the agent that has it now, or no more, None all of the person's. */
+export interface SkillSharedData {
+  skill: string;
+  name: string;
+  to: string | null;
+  shared: boolean;
+}
+
+/** With what; without inputs the tests of its steps.yaml are run. */
+export interface SkillTestInput {
+  /** skill id or name */
+  skill: string;
+  /** try it with these */
+  inputs?: Record<string, unknown> | null;
+  /** default the current one */
+  version?: number | null;
+  /** for everything together */
+  timeout_s?: number;
+}
+
+/** What a throw-away agent found. */
+export interface SkillTestOutput {
+  skill: string;
+  version: number;
+  passed: boolean;
+  cases: CaseDone[];
+}
+
+/** One version. */
+export interface SkillVersion {
+  version: number;
+  current: boolean;
+  /** false while it is only proposed, or was rejected */
+  taken: boolean;
+  sha256: string;
+  description: string;
+  files: number;
+  bytes: number;
+  risk: "low" | "medium" | "high";
+  /** create, install, compose or propose */
+  source: string;
+  parts: SkillPart[];
+  created_at: string;
+  created_by: string;
+}
+
+/** All of them, newest first. */
+export interface SkillVersionsOutput {
+  skill: string;
+  name: string;
+  versions: SkillVersion[];
+}
+
 /** One step of a plan. */
 export interface Step {
   /** 2.1 is the first step in step 2; it stays while the plan lives */
@@ -1518,6 +2575,20 @@ export interface StepChange {
   title?: string | null;
   /** what came of it, or why it failed */
   note?: string | null;
+}
+
+/** What became of a step. */
+export interface StepDone {
+  name: string;
+  kind: string;
+  state: "done" | "skipped" | "failed";
+  /** what it gave; long texts are cut */
+  out: unknown;
+  /** exit code of a command, status of an answer */
+  code: number | null;
+  /** why it failed */
+  problem: string | null;
+  ms: number;
 }
 
 /** No input. */
@@ -1691,7 +2762,7 @@ export interface TaskCreateInput {
   /** pause after the first failure; doubles each time */
   backoff_s?: number;
   /** pieces it consists of; it can be claimed when all are done */
-  parts?: Part[];
+  parts?: TaskPart[];
 }
 
 /** The task, and its parts by their keys. */
@@ -1827,11 +2898,215 @@ export interface TaskListOutput {
   cursor: string | null;
 }
 
+/** A piece of a larger task, for others to do. */
+export interface TaskPart {
+  /** short name, for `depends_on` of the other parts */
+  key: string;
+  /** what it is, in a line */
+  title: string;
+  /** what is to be done, and how one sees that it is done */
+  text?: string;
+  /** keys of other parts, or ids of tasks, that come first */
+  depends_on?: string[];
+  /** default: the queue of the whole */
+  queue?: string | null;
+  /** only this agent (id or name) may do it */
+  to?: string | null;
+}
+
 /** It can be claimed now: what it waited for is done, or it is time to try again; `agent` is who made it. */
 export interface TaskQueuedData {
   task: string;
   queue: string;
   attempt: number;
+}
+
+/** A role of your own; `name` and `title` are enough. */
+export interface TemplateCreateInput {
+  /** what it is called in process.spawn: small letters, digits and dashes */
+  name: string;
+  /** the role, in a few words */
+  title: string;
+  /** what it is good for, for who chooses */
+  description?: string;
+  /** what each of its agents is told before its goal */
+  instructions?: string;
+  /** what it runs on, where the spawn does not say */
+  runtime?: string;
+  /** model as that runtime knows it, where the spawn names none */
+  model?: string | null;
+  /** menu of tools it is shown; default all of `tools`, or worker without such a list */
+  toolset?: "worker" | "lead" | "operator" | "all" | null;
+  /** the only aether operations it may use (tool.search names them); null: whatever an agent may. It binds aether's tools alone, not those that a runtime brings along */
+  tools?: string[] | null;
+  /** hard limits of its runs */
+  limits?: TemplateLimitsInput;
+  /** words to find it by */
+  tags?: string[];
+}
+
+/** A template in full. */
+export interface TemplateCreateOutput {
+  name: string;
+  title: string;
+  description: string;
+  version: number;
+  /** it comes with aetherd and cannot be changed; fork it */
+  builtin: boolean;
+  runtime: string;
+  model: string | null;
+  toolset: "worker" | "lead" | "operator" | "all";
+  /** the only aether operations its agents may use; null: no list */
+  tools: string[] | null;
+  limits: TemplateLimits;
+  tags: string[];
+  /** average of 1 to 5; null while nobody has rated it */
+  rating: number | null;
+  ratings: number;
+  /** name and version of the template it was copied from */
+  forked_from: string | null;
+  created_at: string | null;
+  created_by: string | null;
+  instructions: string;
+}
+
+/** Somebody made a template of their own. */
+export interface TemplateCreatedData {
+  template: string;
+  title: string;
+  forked_from: string | null;
+}
+
+/** A copy of your own of any template, with what shall be different. */
+export interface TemplateForkInput {
+  /** name of the template to copy */
+  template: string;
+  /** name of the copy */
+  name: string;
+  /** another title */
+  title?: string | null;
+  /** another description */
+  description?: string | null;
+  /** other instructions */
+  instructions?: string | null;
+  /** another runtime */
+  runtime?: string | null;
+  /** another model */
+  model?: string | null;
+  /** another menu */
+  toolset?: "worker" | "lead" | "operator" | "all" | null;
+  /** another list of tools, in place of the whole old one */
+  tools?: string[] | null;
+  /** other limits, in place of the old ones */
+  limits?: TemplateLimitsInput | null;
+  /** other tags */
+  tags?: string[] | null;
+}
+
+/** Names one template. */
+export interface TemplateGetInput {
+  /** name of the template */
+  template: string;
+}
+
+/** Hard limits of a run, as process.spawn takes them; left out means none. */
+export interface TemplateLimits {
+  /** stopped after this many seconds */
+  wall_s: number | null;
+  /** address space of each process, RLIMIT_AS */
+  memory_mb: number | null;
+  /** largest file it may write, RLIMIT_FSIZE */
+  file_mb: number | null;
+  /** RLIMIT_NOFILE */
+  open_files: number | null;
+}
+
+/** Hard limits of a run, as process.spawn takes them; left out means none. */
+export interface TemplateLimitsInput {
+  /** stopped after this many seconds */
+  wall_s?: number | null;
+  /** address space of each process, RLIMIT_AS */
+  memory_mb?: number | null;
+  /** largest file it may write, RLIMIT_FSIZE */
+  file_mb?: number | null;
+  /** RLIMIT_NOFILE */
+  open_files?: number | null;
+}
+
+/** Which templates. */
+export interface TemplateListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only those with this tag */
+  tag?: string | null;
+  /** only your own, not those that come with aetherd */
+  own?: boolean;
+}
+
+/** A page of templates, those that come with aetherd first. */
+export interface TemplateListOutput {
+  templates: TemplateSummary[];
+  cursor: string | null;
+}
+
+/** What you think of it; a second rating takes the place of your first. */
+export interface TemplateRateInput {
+  /** name of the template */
+  template: string;
+  /** 1 poor to 5 excellent */
+  rating: number;
+}
+
+/** How it stands now. */
+export interface TemplateRateOutput {
+  name: string;
+  /** average of 1 to 5 */
+  rating: number;
+  ratings: number;
+}
+
+/** Somebody rated one. */
+export interface TemplateRatedData {
+  template: string;
+  stars: number;
+  rating: number;
+  ratings: number;
+}
+
+/** What is gone. */
+export interface TemplateRemoveOutput {
+  name: string;
+}
+
+/** It is gone for good. */
+export interface TemplateRemovedData {
+  template: string;
+}
+
+/** A template, without what its agents are told. */
+export interface TemplateSummary {
+  name: string;
+  title: string;
+  description: string;
+  version: number;
+  /** it comes with aetherd and cannot be changed; fork it */
+  builtin: boolean;
+  runtime: string;
+  model: string | null;
+  toolset: "worker" | "lead" | "operator" | "all";
+  /** the only aether operations its agents may use; null: no list */
+  tools: string[] | null;
+  limits: TemplateLimits;
+  tags: string[];
+  /** average of 1 to 5; null while nobody has rated it */
+  rating: number | null;
+  ratings: number;
+  /** name and version of the template it was copied from */
+  forked_from: string | null;
+  created_at: string | null;
+  created_by: string | null;
 }
 
 /** One PTY. */
@@ -2351,6 +3626,238 @@ export interface WorkspaceUnmountedData {
   name: string;
 }
 
+/** An agent's own directory and branch of a repository. */
+export interface Worktree {
+  id: string;
+  /** repository id */
+  repository: string;
+  repository_path: string;
+  /** where it is; a process of the agent reaches it from its next start */
+  path: string;
+  branch: string;
+  base: string;
+  agent: string;
+  /** the agent's name */
+  name: string;
+  /** broken: git cannot tell what is in it; `trouble` says why */
+  state: "making" | "active" | "broken" | "removed";
+  trouble: string | null;
+  /** commit of its branch */
+  tip: string | null;
+  /** commits that the base lacks */
+  ahead: number | null;
+  /** commits of the base that it lacks */
+  behind: number | null;
+  /** files changed and not committed; the first 50 */
+  dirty: string[];
+  /** how many */
+  dirty_files: number;
+  /** all its commits are in the base */
+  merged: boolean;
+  /** commit that was pushed last */
+  pushed: string | null;
+  /** what it takes on disk */
+  bytes: number | null;
+  /** false: it holds too many files to count, it takes more */
+  bytes_complete: boolean;
+  /** forecast: other living worktrees that would conflict with it, also by what is not committed */
+  conflicts: Clash[];
+  /** false: there are too many worktrees to compare all */
+  forecast_complete: boolean;
+  /** its newest place in the merge queue */
+  merge: Merge | null;
+  /** after removal: where what was not merged or pushed is */
+  archive: string | null;
+  /** what one should know to work in it */
+  note: string;
+  created_at: string;
+}
+
+/** What to commit, and what to say of it. */
+export interface WorktreeCommitInput {
+  /** worktree id, or its branch */
+  worktree: string;
+  /** commit message */
+  message: string;
+  /** only these, relative to it; default everything */
+  paths?: string[];
+}
+
+/** The commit. */
+export interface WorktreeCommitOutput {
+  worktree: string;
+  /** null: nothing had changed */
+  commit: string | null;
+  /** files it changes */
+  files: number;
+  author: string;
+}
+
+/** Work in it was committed by worktree.commit. */
+export interface WorktreeCommittedData {
+  worktree: string;
+  commit: string;
+  files: number;
+}
+
+/** A worktree for an agent in a repository. */
+export interface WorktreeCreateInput {
+  /** a git repository on this machine: its path, which a person names the first time, or its id */
+  repository: string;
+  /** agent id or name; default is the caller */
+  agent?: string | null;
+  /** a new branch; default `agent/` and the agent's name */
+  branch?: string | null;
+  /** branch it starts from and is merged into; default what is checked out there */
+  base?: string | null;
+  /** person only, kept for the repository: shell command that must succeed before each merge; empty for none */
+  test?: string | null;
+  /** person only, kept for the repository; at first 600 */
+  test_timeout_s?: number | null;
+}
+
+/** An agent was given a worktree; `agent` is whose it is, here and below. */
+export interface WorktreeCreatedData {
+  worktree: string;
+  repository: string;
+  branch: string;
+  base: string;
+}
+
+/** Which part of what was changed. */
+export interface WorktreeDiffInput {
+  /** worktree id, or its branch */
+  worktree: string;
+  /** only what is committed on the branch */
+  committed?: boolean;
+  /** only these files or directories */
+  paths?: string[];
+  /** the `cursor` of the part before */
+  cursor?: string | null;
+  /** most bytes of patch to return */
+  limit?: number;
+}
+
+/** What a worktree changed since it left the base. */
+export interface WorktreeDiffOutput {
+  worktree: string;
+  /** the commit it left the base at */
+  since: string;
+  /** the first 500 */
+  files: Changed[];
+  files_total: number;
+  /** this part of the patch; bytes that are no UTF-8 are shown as U+FFFD */
+  patch: string;
+  /** there is more: give `cursor` back for it */
+  truncated: boolean;
+  cursor: string | null;
+}
+
+/** Which worktrees; newest first. */
+export interface WorktreeListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only of this one (path or id) */
+  repository?: string | null;
+  /** only of this agent (id or name) */
+  agent?: string | null;
+  /** only this one (id or branch) */
+  worktree?: string | null;
+  /** those that were removed, and where their work is */
+  removed?: boolean;
+}
+
+/** A page of worktrees, and the repositories one can work in. */
+export interface WorktreeListOutput {
+  worktrees: Worktree[];
+  repositories: Repository[];
+  cursor: string | null;
+}
+
+/** Its place in the merge queue is at another step; `from_state` is null when it was just queued. */
+export interface WorktreeMergeChangedData {
+  worktree: string;
+  merge: string;
+  from_state: string | null;
+  to_state: string;
+  commit: string | null;
+  reason: string | null;
+}
+
+/** How to merge its branch into the base. */
+export interface WorktreeMergeInput {
+  /** worktree id, or its branch */
+  worktree: string;
+  /** rebase: its commits on top of the base, one by one; merge: one merge commit */
+  how?: "rebase" | "merge";
+  /** shell command that must succeed, in a fresh checkout; default the repository's own, which only a person may replace */
+  test?: string | null;
+  /** how long to wait for the outcome; the queue goes on */
+  wait_s?: number;
+}
+
+/** Where to push its branch. */
+export interface WorktreePushInput {
+  /** worktree id, or its branch */
+  worktree: string;
+  /** a remote of the repository */
+  remote?: string;
+  /** its name there; default the same */
+  branch?: string | null;
+}
+
+/** What was pushed. */
+export interface WorktreePushOutput {
+  worktree: string;
+  remote: string;
+  branch: string;
+  commit: string;
+}
+
+/** Its branch was pushed to a remote. */
+export interface WorktreePushedData {
+  worktree: string;
+  remote: string;
+  branch: string;
+  commit: string;
+}
+
+/** Remove a worktree. */
+export interface WorktreeRemoveInput {
+  /** worktree id, or its branch */
+  worktree: string;
+  /** only tell what would be archived and removed */
+  dry_run?: boolean;
+}
+
+/** What was, or would be, removed. */
+export interface WorktreeRemoveOutput {
+  worktree: string;
+  path: string;
+  bytes: number;
+  /** files that were changed and not committed; the first 50 */
+  dirty: string[];
+  /** commits that were neither merged nor pushed, on any branch in it */
+  unmerged: number;
+  /** where these are kept, as a git bundle; null when there were none */
+  archive: string | null;
+  /** where what was not committed is kept as a patch, too */
+  patch: string | null;
+  /** how to get it back */
+  note: string;
+  /** false for a dry run */
+  done: boolean;
+}
+
+/** It is gone; what was not merged or pushed is in the archive. */
+export interface WorktreeRemovedData {
+  worktree: string;
+  branch: string;
+  archive: string | null;
+}
+
 /** Every operation: what it takes and what it gives. */
 export interface Operations {
   /** Put an agent away: it is no longer listed, its home and memory stay. */
@@ -2385,6 +3892,18 @@ export interface Operations {
   "control.request_human": { input: ControlRequestHumanInput; output: ControlAcquireOutput; effect: "write"; streams: false };
   /** Show who holds a process's keyboard and where a hand-over is. */
   "control.status": { input: ControlStatusInput; output: ControlAcquireOutput; effect: "read"; streams: false };
+  /** List what people said of runs, newest first; an agent sees what was said of its own. */
+  "feedback.list": { input: FeedbackListInput; output: FeedbackListOutput; effect: "read"; streams: false };
+  /** Say what you think of a run, or of one step in it; its agent is told when it runs the next time. */
+  "feedback.submit": { input: FeedbackSubmitInput; output: Feedback; effect: "write"; streams: false };
+  /** End a flow: nothing of it begins any more, its processes are stopped and its questions closed. */
+  "flow.cancel": { input: FlowCancelInput; output: Flow; effect: "write"; streams: false };
+  /** Show where a flow stands: its steps, what they came to and cost, and its outputs once it is done. */
+  "flow.get": { input: FlowGetInput; output: Flow; effect: "read"; streams: false };
+  /** List flows, newest first; an agent sees those it runs. */
+  "flow.list": { input: FlowListInput; output: FlowListOutput; effect: "read"; streams: false };
+  /** Run agents, operations and questions to people in steps: one after another, at once, in rounds, by vote. */
+  "flow.run": { input: FlowRunInput; output: Flow; effect: "write"; streams: false };
   /** Copy a file or a directory within its home or workspace. */
   "fs.copy": { input: FsCopyInput; output: FsStat; effect: "write"; streams: false };
   /** Replace exact text in a file; refused when it is not there, or more than once without `all`. */
@@ -2407,18 +3926,26 @@ export interface Operations {
   "fs.watch": { input: FsWatchInput; output: FsWatchOutput; effect: "read"; streams: true };
   /** Write a file as a whole, atomically, or append to it; missing directories are made. */
   "fs.write": { input: FsWriteInput; output: FsWriteOutput; effect: "write"; streams: false };
-  /** Remove a memory for good, such as a wrong or outdated one; only its author or a person may. */
+  /** Merge your memories of one namespace that say nearly the same; see what it would do with dry_run. */
+  "memory.consolidate": { input: MemoryConsolidateInput; output: MemoryConsolidateOutput; effect: "write"; streams: false };
+  /** Remove a memory and what was merged into it for good; only its author or a person may. */
   "memory.forget": { input: MemoryForgetInput; output: MemoryForgetOutput; effect: "destroy"; streams: false };
-  /** Show one memory in full. */
-  "memory.get": { input: MemoryForgetInput; output: Memory; effect: "read"; streams: false };
-  /** List memories, newest first; an agent sees its own and the shared ones. */
+  /** Show one memory in full, and where it comes from; one that was merged into another, too. */
+  "memory.get": { input: MemoryForgetInput; output: MemoryGetOutput; effect: "read"; streams: false };
+  /** List memories, newest first; an agent sees its own and those that are shared with it. */
   "memory.list": { input: MemoryListInput; output: MemoryListOutput; effect: "read"; streams: false };
   /** Find what you or other agents remembered, best first; do this before you start on something. */
   "memory.recall": { input: MemoryRecallInput; output: MemoryRecallOutput; effect: "read"; streams: false };
   /** Store a fact that should outlive this run, so that you or another agent can recall it. */
   "memory.remember": { input: MemoryRememberInput; output: MemoryRememberOutput; effect: "write"; streams: false };
+  /** Let others recall a memory: your team, a workspace, all agents, or give one agent a copy of its own. */
+  "memory.share": { input: MemoryShareInput; output: MemoryRememberOutput; effect: "write"; streams: false };
+  /** Change a memory: what it says, its layer, tags or importance; only its author or a person may. */
+  "memory.update": { input: MemoryUpdateInput; output: MemoryRememberOutput; effect: "write"; streams: false };
   /** Tell that you have dealt with messages you got, so that their senders know. */
   "message.ack": { input: MessageAckInput; output: MessageAckOutput; effect: "write"; streams: false };
+  /** Send text to all agents of the user, or to those of a role, a template or a workspace. */
+  "message.broadcast": { input: MessageBroadcastInput; output: MessageBroadcastOutput; effect: "write"; streams: false };
   /** Show the messages you got, newest first; looking changes nothing, message.ack does. */
   "message.inbox": { input: MessageInboxInput; output: MessageInboxOutput; effect: "read"; streams: false };
   /** Send text to another agent by id or name, or to the person with `to: owner`. */
@@ -2463,6 +3990,44 @@ export interface Operations {
   "process.wait": { input: ProcessWaitInput; output: ProcessResultOutput; effect: "read"; streams: true };
   /** Show who you are: your agent, process, home, scopes. */
   "process.whoami": { input: ProcessWhoamiInput; output: ProcessWhoamiOutput; effect: "read"; streams: false };
+  /** Show what an agent has done, from facts: runs, success, cost, time, tools, expertise, people's feedback. */
+  "profile.get": { input: ProfileGetInput; output: ProfileGetOutput; effect: "read"; streams: false };
+  /** List what agents have done, newest agent first, to choose who is fit; an agent sees itself and its own. */
+  "profile.list": { input: ProfileListInput; output: ProfileListOutput; effect: "read"; streams: false };
+  /** Write down what you think an agent is good at, and what who gives it work should know. */
+  "profile.update": { input: ProfileUpdateInput; output: ProfileGetOutput; effect: "write"; streams: false };
+  /** Look back at your run: how it went, and what to know or to do differently next time. */
+  "reflection.add": { input: ReflectionAddInput; output: Reflection; effect: "write"; streams: false };
+  /** List what agents learnt from their runs, newest first; an agent sees its own. */
+  "reflection.list": { input: ReflectionListInput; output: ReflectionListOutput; effect: "read"; streams: false };
+  /** Take what an agent proposed: that version is the current one, for all agents that have the skill. */
+  "skill.approve": { input: SkillApproveInput; output: Skill; effect: "write"; streams: false };
+  /** Make a skill of others, with exactly the versions they have now; it does not change when they do. */
+  "skill.compose": { input: SkillComposeInput; output: Skill; effect: "write"; streams: false };
+  /** Write a skill, or the next version of your own of that name. */
+  "skill.create": { input: SkillCreateInput; output: Skill; effect: "write"; streams: false };
+  /** Find skills by what they are good for, with their risk; an agent finds its own and those it was given. */
+  "skill.discover": { input: SkillDiscoverInput; output: SkillDiscoverOutput; effect: "read"; streams: false };
+  /** Read a skill: its SKILL.md or another file, what else is in it, its risk and why. */
+  "skill.get": { input: SkillGetInput; output: SkillGetOutput; effect: "read"; streams: false };
+  /** Take a skill from a folder or an archive (zip, tar); what is odd in it is refused unwritten. */
+  "skill.install": { input: SkillInstallInput; output: Skill; effect: "write"; streams: false };
+  /** Put a new skill, or a new version, before the person: if they take it, all agents have it. */
+  "skill.propose": { input: SkillProposeInput; output: Proposal; effect: "write"; streams: false };
+  /** Turn down what an agent proposed, and tell it why. */
+  "skill.reject": { input: SkillRejectInput; output: Proposal; effect: "write"; streams: false };
+  /** Remove a skill for good, with all its versions; skills composed of it keep what they took. */
+  "skill.remove": { input: SkillRemoveInput; output: SkillRemoveOutput; effect: "destroy"; streams: false };
+  /** Make another version the current one; nothing is lost, and agents have it from their next start. */
+  "skill.rollback": { input: SkillRollbackInput; output: Skill; effect: "write"; streams: false };
+  /** Run the steps of a skill that has some, in an agent's place: its home, its uid, its view of the machine. */
+  "skill.run": { input: SkillRunInput; output: SkillRunOutput; effect: "write"; streams: false };
+  /** Give a skill to another agent, or with `everyone` to all; an agent gives its own to agents it made. */
+  "skill.share": { input: SkillShareInput; output: Skill; effect: "write"; streams: false };
+  /** Try a skill where it can break nothing: an agent is made for it, and removed with its home afterwards. */
+  "skill.test": { input: SkillTestInput; output: SkillTestOutput; effect: "write"; streams: false };
+  /** List the versions of a skill, newest first; none of them ever changes. */
+  "skill.versions": { input: SkillRemoveInput; output: SkillVersionsOutput; effect: "read"; streams: false };
   /** Show every setting as it is now, and where it is set; secrets are hidden. */
   "system.config": { input: SystemConfigInput; output: SystemConfigOutput; effect: "read"; streams: false };
   /** Look at this machine: what works, what is missing, and how to get it. */
@@ -2487,6 +4052,18 @@ export interface Operations {
   "task.get": { input: TaskGetInput; output: Task; effect: "read"; streams: false };
   /** List tasks, newest first; an agent sees those anybody may take, and those it has to do with. */
   "task.list": { input: TaskListInput; output: TaskListOutput; effect: "read"; streams: false };
+  /** Make a template of your own. */
+  "template.create": { input: TemplateCreateInput; output: TemplateCreateOutput; effect: "write"; streams: false };
+  /** Copy a template under a name of your own, with what shall be different; it remembers where it comes from. */
+  "template.fork": { input: TemplateForkInput; output: TemplateCreateOutput; effect: "write"; streams: false };
+  /** Show one template in full, with what its agents are told and every tool they may use. */
+  "template.get": { input: TemplateGetInput; output: TemplateCreateOutput; effect: "read"; streams: false };
+  /** List the roles a run can start from: those that come with aetherd, then your own, newest first. */
+  "template.list": { input: TemplateListInput; output: TemplateListOutput; effect: "read"; streams: false };
+  /** Rate a template from 1 to 5; you have one rating for each. */
+  "template.rate": { input: TemplateRateInput; output: TemplateRateOutput; effect: "write"; streams: false };
+  /** Remove a template of your own for good; runs go on, and an agent made from it needs another one next time. */
+  "template.remove": { input: TemplateGetInput; output: TemplateRemoveOutput; effect: "destroy"; streams: false };
   /** Get a one-time ticket, good for a minute, that opens the terminal's WebSocket. */
   "terminal.attach": { input: TerminalAttachInput; output: TerminalAttachOutput; effect: "write"; streams: false };
   /** End a terminal and everything that was started in it. */
@@ -2533,6 +4110,20 @@ export interface Operations {
   "workspace.reserve": { input: WorkspaceReserveInput; output: Reservation; effect: "write"; streams: false };
   /** Take a workspace from an agent; its reservations end, its files stay. */
   "workspace.unmount": { input: WorkspaceUnmountInput; output: WorkspaceUnmountOutput; effect: "write"; streams: false };
+  /** Commit what was changed in a worktree, in the name of whom the repository is, with the agent as co-author. */
+  "worktree.commit": { input: WorktreeCommitInput; output: WorktreeCommitOutput; effect: "write"; streams: false };
+  /** Give an agent a directory and a branch of its own in a git repository. */
+  "worktree.create": { input: WorktreeCreateInput; output: Worktree; effect: "write"; streams: false };
+  /** Show what a worktree changed since it left the base, committed or not, and the patch in parts. */
+  "worktree.diff": { input: WorktreeDiffInput; output: WorktreeDiffOutput; effect: "read"; streams: false };
+  /** List worktrees, newest first, and the repositories one can work in. */
+  "worktree.list": { input: WorktreeListInput; output: WorktreeListOutput; effect: "read"; streams: false };
+  /** Queue a worktree's commits to be merged into the base of the person's repository. */
+  "worktree.merge": { input: WorktreeMergeInput; output: Merge; effect: "write"; streams: false };
+  /** Push a worktree's branch to a remote of the person's repository, with their credentials; never by force. */
+  "worktree.push": { input: WorktreePushInput; output: WorktreePushOutput; effect: "destroy"; streams: false };
+  /** Remove a worktree. What was not committed, merged or pushed is archived first, and the answer says where. */
+  "worktree.remove": { input: WorktreeRemoveInput; output: WorktreeRemoveOutput; effect: "destroy"; streams: false };
 }
 
 export type OperationName = keyof Operations;
@@ -2581,12 +4172,30 @@ export interface EventData {
   "control.requested": ControlRequestedData;
   /** The hand-over went one step on. */
   "control.stepped": ControlSteppedData;
+  /** A person said what they think of a run, or of one step in it. */
+  "feedback.submitted": FeedbackSubmittedData;
+  /** A step asked a person and waits; `unknown` when nobody knows whether it was done before aetherd was stopped. */
+  "flow.asked": FlowAskedData;
+  /** A flow has ended: completed, failed or cancelled. */
+  "flow.finished": FlowFinishedData;
+  /** A flow is durable and begins; `agent` is who runs it. */
+  "flow.started": FlowStartedData;
+  /** A step came to an end: completed, failed, skipped, cancelled, or delayed until it is tried again. */
+  "flow.step_finished": FlowStepFinishedData;
+  /** A step began, or began again; `pid` is the process that was started for it. */
+  "flow.step_started": FlowStepStartedData;
   /** A file or directory of a home, or of a workspace, was changed by a call. */
   "fs.changed": FsChangedData;
+  /** Near-duplicates became one: `merged` are in it now and found no longer by themselves. */
+  "memory.consolidated": MemoryConsolidatedData;
   /** It was removed for good. */
   "memory.forgotten": MemoryForgottenData;
   /** Something was stored. */
   "memory.remembered": MemoryRememberedData;
+  /** More may see it now; with `source` it is a copy that was given. */
+  "memory.shared": MemorySharedData;
+  /** It was changed; `fields` says what. */
+  "memory.updated": MemoryUpdatedData;
   /** The recipient has read or acknowledged it; `agent` is the recipient. */
   "message.acked": MessageAckedData;
   /** The recipient's runtime has it; `agent` is who got it. */
@@ -2615,6 +4224,28 @@ export interface EventData {
   "process.started": ProcessStartedData;
   /** A process went from one state to another. */
   "process.state_changed": ProcessStateChangedData;
+  /** A person changed what they say of an agent. */
+  "profile.updated": ProfileUpdatedData;
+  /** An agent looked back at its run; this is in the run's timeline. */
+  "reflection.added": ReflectionAddedData;
+  /** A person took a proposal; `agent` is who made it. */
+  "skill.approved": SkillApprovedData;
+  /** A skill is there; `agent` is whose it is, None a person's. */
+  "skill.created": SkillCreatedData;
+  /** Its steps were run, or tried with `test`; `agent` is in whose place. */
+  "skill.finished": SkillFinishedData;
+  /** An agent asks a person to take a skill, or a version, for all; `agent` is who. */
+  "skill.proposed": SkillProposedData;
+  /** A person did not take a proposal; `agent` is who made it. */
+  "skill.rejected": SkillRejectedData;
+  /** It is gone for good, with all its versions. */
+  "skill.removed": SkillRemovedData;
+  /** An older version is the current one again. */
+  "skill.reverted": SkillRevertedData;
+  /** It has a new version, which is now the current one. */
+  "skill.revised": SkillRevisedData;
+  /** Who may use it has changed; `to` is the agent that has it now, or no more, None all of the person's. */
+  "skill.shared": SkillSharedData;
   /** Nobody shall do it any more; `agent` is who made it. */
   "task.cancelled": TaskCancelledData;
   /** Somebody works on it until the lease ends; `agent` is who. */
@@ -2631,6 +4262,12 @@ export interface EventData {
   "task.failed": TaskFailedData;
   /** It can be claimed now: what it waited for is done, or it is time to try again; `agent` is who made it. */
   "task.queued": TaskQueuedData;
+  /** Somebody made a template of their own. */
+  "template.created": TemplateCreatedData;
+  /** Somebody rated one. */
+  "template.rated": TemplateRatedData;
+  /** It is gone for good. */
+  "template.removed": TemplateRemovedData;
   /** A terminal ended. */
   "terminal.closed": TerminalClosedData;
   /** A terminal was opened. */
@@ -2655,6 +4292,16 @@ export interface EventData {
   "workspace.reserved": WorkspaceReservedData;
   /** It was taken from an agent. */
   "workspace.unmounted": WorkspaceUnmountedData;
+  /** Work in it was committed by worktree.commit. */
+  "worktree.committed": WorktreeCommittedData;
+  /** An agent was given a worktree; `agent` is whose it is, here and below. */
+  "worktree.created": WorktreeCreatedData;
+  /** Its place in the merge queue is at another step; `from_state` is null when it was just queued. */
+  "worktree.merge_changed": WorktreeMergeChangedData;
+  /** Its branch was pushed to a remote. */
+  "worktree.pushed": WorktreePushedData;
+  /** It is gone; what was not merged or pushed is in the archive. */
+  "worktree.removed": WorktreeRemovedData;
 }
 
 export type EventType = keyof EventData;
@@ -2679,4 +4326,4 @@ export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 export type ErrorCode = "invalid" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "exhausted" | "pending_approval" | "unavailable" | "internal";
 
 /** What a token can be allowed. */
-export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "control:read" | "control:write" | "fs:read" | "fs:write" | "memory:read" | "memory:write" | "message:read" | "message:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write";
+export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "control:read" | "control:write" | "feedback:read" | "feedback:write" | "flow:read" | "flow:write" | "fs:read" | "fs:write" | "memory:read" | "memory:write" | "message:read" | "message:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "profile:read" | "profile:write" | "reflection:read" | "reflection:write" | "skill:read" | "skill:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "template:read" | "template:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write" | "worktree:read" | "worktree:write";

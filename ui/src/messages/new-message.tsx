@@ -1,16 +1,18 @@
 import { useState } from "react";
-import { Labelled } from "../agents/spawn-fields";
 import { client } from "../generated/client";
 import { Button } from "../parts/button";
+import { Labelled } from "../parts/labelled";
 import { Modal } from "../parts/modal";
 import { attempt } from "../state/toasts";
 
-/** A message from you; an agent that does not run gets it when it does. */
+const ALL = "*";
+
+/** A message from you, to one or to all; an agent that does not run gets it when it does. */
 export function NewMessage({ names, onClose }: { names: [string, string][]; onClose: (thread: string | null) => void }) {
   const [to, setTo] = useState(names[0]?.[0] ?? "");
   const [text, setText] = useState("");
   const send = async () => {
-    const sent = await attempt("Sending", () => client.message.send({ to, text: text.trim() }));
+    const sent = await attempt("Sending", async (): Promise<{ thread: string }> => (to === ALL ? client.message.broadcast({ text: text.trim() }) : client.message.send({ to, text: text.trim() })));
     if (sent) onClose(sent.thread);
   };
   return (
@@ -32,6 +34,7 @@ export function NewMessage({ names, onClose }: { names: [string, string][]; onCl
                 {name}
               </option>
             ))}
+            {names.length > 1 && <option value={ALL}>all your agents</option>}
           </select>
         </Labelled>
         <div className="flex justify-end gap-2">

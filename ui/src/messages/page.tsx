@@ -1,11 +1,11 @@
 import { PenLine } from "lucide-react";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { client } from "../generated/client";
 import { oneLine } from "../model/format";
 import { Ago } from "../parts/ago";
 import { Button } from "../parts/button";
 import { Empty, Page } from "../parts/page";
-import { useFleet } from "../state/fleet";
+import { useAgentNames, useFollowed } from "../state/news";
 import { attempt } from "../state/toasts";
 import { NewMessage } from "./new-message";
 import { type Message, Thread } from "./thread";
@@ -18,19 +18,17 @@ interface Conversation {
 
 /** What agents write to you and to each other, by conversation. */
 export default function MessagesPage() {
-  const processes = useFleet((fleet) => fleet.processes);
-  const tick = useFleet((fleet) => fleet.messages);
   const [whose, setWhose] = useState("");
   const [messages, setMessages] = useState<Message[] | null>(null);
   const [chosen, setChosen] = useState<string | null>(null);
   const [writing, setWriting] = useState(false);
-  const names = useMemo(() => [...new Map(Object.values(processes).map((each) => [each.agent, each.name]))], [processes]);
+  const names = [...useAgentNames()];
 
   const look = useCallback(async () => {
     const page = await attempt("Reading messages", () => client.message.inbox({ limit: 200, ...(whose ? { agent: whose } : {}) }));
     if (page) setMessages(page.messages);
   }, [whose]);
-  useEffect(() => void look(), [look, tick]);
+  useFollowed(look, "message");
 
   const conversations = useMemo(() => {
     const found = new Map<string, Conversation>();
@@ -88,7 +86,7 @@ export default function MessagesPage() {
               </li>
             ))}
           </ul>
-          {chosen ? <Thread key={chosen} thread={chosen} tick={tick} mine={!whose} onBack={() => setChosen(null)} /> : <p className="hidden self-center text-center text-sm text-faint lg:block">Choose a conversation.</p>}
+          {chosen ? <Thread key={chosen} thread={chosen} mine={!whose} onBack={() => setChosen(null)} /> : <p className="hidden self-center text-center text-sm text-faint lg:block">Choose a conversation.</p>}
         </div>
       )}
       {writing && (

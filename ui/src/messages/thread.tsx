@@ -5,6 +5,7 @@ import type { Operations } from "../generated/types";
 import { clock } from "../model/format";
 import { Button } from "../parts/button";
 import { Markdown } from "../parts/markdown";
+import { useFollowed } from "../state/news";
 import { attempt } from "../state/toasts";
 
 export type Message = Operations["message.inbox"]["output"]["messages"][number];
@@ -14,14 +15,13 @@ const STATES: Record<Message["state"], string> = { queued: "waits", delivered: "
 
 interface Props {
   thread: string;
-  tick: number;
   /** it is your own inbox: looking marks as read */
   mine: boolean;
   onBack: () => void;
 }
 
 /** One conversation, oldest first, and an answer. */
-export function Thread({ thread, tick, mine, onBack }: Props) {
+export function Thread({ thread, mine, onBack }: Props) {
   const [messages, setMessages] = useState<Message[]>([]);
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
@@ -34,7 +34,7 @@ export function Thread({ thread, tick, mine, onBack }: Props) {
     const fresh = page.messages.filter((each) => each.to === OWNER && (each.state === "queued" || each.state === "delivered"));
     if (mine && fresh.length) void client.message.ack({ ids: fresh.slice(0, 100).map((each) => each.id), state: "read" }).catch(() => {});
   }, [thread, mine]);
-  useEffect(() => void look(), [look, tick]);
+  useFollowed(look, "message");
   useEffect(() => void end.current?.scrollIntoView({ block: "nearest" }), [messages.length]);
 
   const last = messages.findLast((each) => each.from !== OWNER) ?? messages.at(-1);

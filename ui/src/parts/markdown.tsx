@@ -58,11 +58,12 @@ function blocks(text: string): ReactNode[] {
   return out;
 }
 
-export function Code({ text, label = "" }: { text: string; label?: string }) {
+/** Text as it is; `wrap` for what was written to be read. */
+export function Code({ text, label = "", wrap }: { text: string; label?: string; wrap?: boolean }) {
   return (
     <div className="overflow-hidden rounded-lg border border-line bg-ground">
       {label && <div className="border-b border-line px-3 py-1 font-mono text-2xs text-faint">{label}</div>}
-      <pre className="max-h-96 overflow-auto px-3 py-2 font-mono text-xs leading-relaxed">{text}</pre>
+      <pre className={`max-h-96 overflow-auto px-3 py-2 font-mono text-xs leading-relaxed ${wrap ? "whitespace-pre-wrap wrap-anywhere" : ""}`}>{text}</pre>
     </div>
   );
 }

@@ -1,7 +1,8 @@
 import { useStandings } from "../agents/list";
 import { CONDITIONS } from "../model/conditions";
 import { Glyph } from "../parts/glyph";
-import { agentPath, go } from "../state/route";
+import { Link } from "../parts/link";
+import { agentPath } from "../state/route";
 
 const SHOWN = 14;
 
@@ -16,28 +17,23 @@ export function FleetList({ pid }: { pid: number }) {
         const here = process.pid === pid;
         return (
           <li key={process.pid}>
-            <a
+            <Link
               href={agentPath(process.pid)}
               aria-current={here ? "page" : undefined}
               title={`${process.name}: ${CONDITIONS[condition].word.toLowerCase()}`}
-              onClick={(event) => {
-                if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-                event.preventDefault();
-                go(agentPath(process.pid));
-              }}
               className={`flex items-center gap-3 rounded-lg px-2.5 py-1 text-sm ${here ? "bg-raised text-ink" : group === "needs" ? "text-ink hover:bg-raised/60" : "text-dim hover:bg-raised/60 hover:text-ink"}`}
             >
               <Glyph condition={condition} size={14} />
               <span className="min-w-0 flex-1 truncate">{process.name}</span>
-            </a>
+            </Link>
           </li>
         );
       })}
       {standings.length > shown.length && (
         <li>
-          <a href="/" onClick={(event) => (event.preventDefault(), go("/"))} className="block rounded-lg px-2.5 py-1 text-xs text-faint hover:text-ink">
+          <Link href="/" className="block rounded-lg px-2.5 py-1 text-xs text-faint hover:text-ink">
             all {standings.length}
-          </a>
+          </Link>
         </li>
       )}
     </ul>

@@ -1,14 +1,11 @@
 import { Key, MOD } from "../parts/button";
 import { Modal } from "../parts/modal";
+import { PLACES } from "./places";
 
 const KEYS: [string, string[], string][] = [
   ["Anywhere", [`${MOD}K`, "/"], "find an agent, run a command"],
   ["", ["N"], "new agent"],
-  ["", ["G", "H"], "agents (home)"],
-  ["", ["G", "I"], "inbox"],
-  ["", ["G", "T"], "tasks"],
-  ["", ["G", "W"], "workspaces"],
-  ["", ["G", "S"], "system"],
+  ...PLACES.map(({ key, label }): [string, string[], string] => ["", ["G", key.toUpperCase()], label.toLowerCase()]),
   ["Lists", ["J"], "next"],
   ["", ["K"], "previous"],
   ["", ["Enter"], "open"],

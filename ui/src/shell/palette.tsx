@@ -13,6 +13,7 @@ import { useDialogs } from "../state/dialogs";
 import { agentPath, go, routeOf } from "../state/route";
 import { attempt } from "../state/toasts";
 import { takeOver } from "../agent/taking";
+import { PLACES } from "./places";
 
 const ITEM = "flex cursor-pointer items-center gap-3 rounded-lg px-3 py-2 text-sm data-[selected=true]:bg-raised";
 const GROUP = "[&_[cmdk-group-heading]]:px-3 [&_[cmdk-group-heading]]:pt-3 [&_[cmdk-group-heading]]:pb-1 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-faint";
@@ -116,30 +117,12 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                 Pause all {working.length} running agents
               </Command.Item>
             )}
-            <Command.Item className={ITEM} value="go agents home" onSelect={run(() => go("/"))}>
-              <span className="flex-1">All agents</span>
-              <Key>G H</Key>
-            </Command.Item>
-            <Command.Item className={ITEM} value="go inbox approvals" onSelect={run(() => go("/inbox"))}>
-              <span className="flex-1">Inbox</span>
-              <Key>G I</Key>
-            </Command.Item>
-            <Command.Item className={ITEM} value="go messages" onSelect={run(() => go("/messages"))}>
-              <span className="flex-1">Messages</span>
-              <Key>G M</Key>
-            </Command.Item>
-            <Command.Item className={ITEM} value="go tasks queue work" onSelect={run(() => go("/tasks"))}>
-              <span className="flex-1">Tasks</span>
-              <Key>G T</Key>
-            </Command.Item>
-            <Command.Item className={ITEM} value="go workspaces shared files reservations" onSelect={run(() => go("/workspaces"))}>
-              <span className="flex-1">Workspaces</span>
-              <Key>G W</Key>
-            </Command.Item>
-            <Command.Item className={ITEM} value="go system doctor tokens audit" onSelect={run(() => go("/system"))}>
-              <span className="flex-1">System</span>
-              <Key>G S</Key>
-            </Command.Item>
+            {PLACES.map(({ label, path, key, words }) => (
+              <Command.Item key={path} className={ITEM} value={`go ${label} ${words}`} onSelect={run(() => go(path))}>
+                <span className="flex-1">{label}</span>
+                <Key>G {key.toUpperCase()}</Key>
+              </Command.Item>
+            ))}
           </Command.Group>
         </Command.List>
       </Command>

@@ -4,6 +4,7 @@ import { useDialogs } from "../state/dialogs";
 import { useKeys } from "../state/keys";
 import { type Route, go } from "../state/route";
 import { ConnectionBanner, StoreBanner } from "./connection";
+import { PLACES } from "./places";
 import { Rail } from "./rail";
 import { ToastStack } from "./toast-stack";
 
@@ -33,12 +34,7 @@ export function Shell({ route, children }: { route: Route; children: ReactNode }
     n: () => show("new-agent"),
     "?": () => show("keyboard"),
     "/": () => show("palette"),
-    "g h": () => go("/"),
-    "g i": () => go("/inbox"),
-    "g m": () => go("/messages"),
-    "g t": () => go("/tasks"),
-    "g w": () => go("/workspaces"),
-    "g s": () => go("/system"),
+    ...Object.fromEntries(PLACES.map(({ key, path }) => [`g ${key}`, () => go(path)])),
   });
 
   return (

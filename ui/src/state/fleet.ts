@@ -18,16 +18,14 @@ export interface Fleet {
   deltas: Record<number, { text: string; thought: string }>;
   /** when each was last looked at */
   seen: Record<number, string>;
-  /** goes up when anything about messages happened */
-  messages: number;
-  /** goes up when anything about workspaces happened */
-  workspaces: number;
-  /** goes up when anything about tasks happened */
-  tasks: number;
+  /** how much has happened in each room since the page was opened */
+  news: Record<string, number>;
   /** newest event about the plan of each agent: what shows a plan reads it again */
   plans: Record<string, number>;
   /** messages for you that you have not looked at */
   unread: number;
+  /** skills that wait for a person to take them, or not */
+  proposals: number;
   warnings: string[];
   /** why nothing new is written down just now; empty when all is well */
   trouble: string;
@@ -53,11 +51,10 @@ export const useFleet = create<Fleet>()(() => ({
   activity: {},
   deltas: {},
   seen: remembered(),
-  messages: 0,
-  workspaces: 0,
-  tasks: 0,
+  news: {},
   plans: {},
   unread: 0,
+  proposals: 0,
   warnings: [],
   trouble: "",
   version: "",

@@ -1,9 +1,12 @@
 import { useSyncExternalStore } from "react";
 
-/** Where we are: `/`, `/agents/7/terminal`, `/inbox`, `/messages`, `/tasks`, `/workspaces`, `/system`, `/consent?…`. */
+const PAGES = ["inbox", "messages", "tasks", "flows", "worktrees", "workspaces", "memories", "skills", "templates", "system", "consent"] as const;
+
+/** Where we are: `/`, `/agents/7/terminal`, `/inbox`, `/flows/flow_1`, `/skills/review`, `/system`, `/consent?…`. */
 export interface Route {
-  page: "agents" | "agent" | "inbox" | "messages" | "tasks" | "workspaces" | "system" | "consent";
+  page: "agents" | "agent" | (typeof PAGES)[number];
   pid: number;
+  /** the tab of an agent or of the system; else which one of the page's things */
   tab: string;
 }
 
@@ -12,8 +15,8 @@ const EVENT = "aether:navigate";
 export function routeOf(path: string): Route {
   const [page = "", key = "", tab = ""] = path.split("/").filter(Boolean);
   if (page === "agents" && Number(key) > 0) return { page: "agent", pid: Number(key), tab: tab || "timeline" };
-  if (page === "inbox" || page === "messages" || page === "tasks" || page === "workspaces" || page === "system" || page === "consent") return { page, pid: 0, tab: key };
-  return { page: "agents", pid: 0, tab: "" };
+  const found = PAGES.find((each) => each === page);
+  return found ? { page: found, pid: 0, tab: decodeURIComponent(key) } : { page: "agents", pid: 0, tab: "" };
 }
 
 export function go(path: string, replace = false): void {

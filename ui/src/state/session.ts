@@ -2,6 +2,7 @@ import { AetherError, client, connection } from "../generated/client";
 import type { AnyEvent, Operations } from "../generated/types";
 import { ended } from "../model/conditions";
 import { applyEvents, applyFrame, endDelta, putApproval, putLease, putProcess, seedActivity, useFleet } from "./fleet";
+import { ALL, countNews, roomOf } from "./news";
 import { Socket } from "./socket";
 import { extendTimelines, reloadTimelines } from "./timelines";
 import { useToasts } from "./toasts";
@@ -70,7 +71,10 @@ async function snapshot(known?: number): Promise<number> {
     approvals: Object.fromEntries([...decided.approvals, ...pending.approvals].map((each) => [each.id, each])),
     deltas: {},
   });
-  if (known !== undefined) reloadTimelines();
+  if (known !== undefined) {
+    reloadTimelines();
+    countNews([ALL]);
+  }
   void seed();
   return since;
 }
@@ -79,6 +83,7 @@ async function snapshot(known?: number): Promise<number> {
 async function seed(): Promise<void> {
   await connected();
   countMessages();
+  countProposals();
   const newest = Object.values(useFleet.getState().processes)
     .sort((a, b) => Number(ended(a)) - Number(ended(b)) || b.pid - a.pid)
     .slice(0, SEEDED);
@@ -96,6 +101,13 @@ function countMessages(): void {
   socket
     .request("message.inbox", { states: ["queued", "delivered"], limit: 100 })
     .then((page) => useFleet.setState({ unread: page.messages.length }))
+    .catch(() => {});
+}
+
+function countProposals(): void {
+  socket
+    .request("skill.discover", { proposals: true, limit: 1 })
+    .then((page) => useFleet.setState({ proposals: page.proposals.filter((each) => each.state === "waiting").length }))
     .catch(() => {});
 }
 
@@ -122,7 +134,7 @@ function receive(events: AnyEvent[]): void {
   applyEvents(events);
   extendTimelines(events);
   for (const event of events) follow(event);
-  if (events.some((event) => event.type.startsWith("task."))) useFleet.setState(({ tasks }) => ({ tasks: tasks + 1 }));
+  countNews(events.map(roomOf));
 }
 
 /** Fetch again what an event says has changed but does not hold. */
@@ -131,11 +143,8 @@ function follow(event: AnyEvent): void {
   if (type === "approval.requested" || type === "approval.decided") {
     void client.approval.get({ id: event.data.approval }).then(putApproval, () => {});
   }
-  if (type.startsWith("message.")) {
-    useFleet.setState(({ messages }) => ({ messages: messages + 1 }));
-    countMessages();
-  }
-  if (type.startsWith("workspace.")) useFleet.setState(({ workspaces }) => ({ workspaces: workspaces + 1 }));
+  if (type.startsWith("message.")) countMessages();
+  if (type.startsWith("skill.")) countProposals();
   if (type === "workspace.conflict_detected") {
     const { by, path, name, holder } = event.data;
     useToasts.getState().show({ tone: "need", title: `${by ?? "Somebody"} wrote past ${holder}'s reservation`, hint: `${path} in workspace ${name}` });

@@ -1,8 +1,8 @@
 import { Copy } from "lucide-react";
 import { useState } from "react";
 import { client } from "../generated/client";
-import { Labelled } from "../agents/spawn-fields";
 import { Button } from "../parts/button";
+import { Labelled } from "../parts/labelled";
 import { Modal } from "../parts/modal";
 import { attempt } from "../state/toasts";
 

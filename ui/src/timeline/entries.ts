@@ -33,6 +33,7 @@ export type Entry =
   | (Base & { kind: "limit"; error: string | null; resetsAt: string | null })
   | (Base & { kind: "trouble"; text: string })
   | (Base & { kind: "state"; text: string; detail: string | null; tone: string; minor: boolean })
+  | (Base & { kind: "reflection"; rating: number; lessons: string[]; differently: string | null; skill: string | null })
   | (Base & { kind: "session"; data: EventOf<"agent.session_started">["data"] })
   | (Base & { kind: "other"; type: string; data: Record<string, unknown> });
 
@@ -40,7 +41,7 @@ export type Show = "all" | "text" | "tools" | "state";
 
 const SHOWN: Record<Show, ReadonlySet<Entry["kind"]> | null> = {
   all: null,
-  text: new Set(["told", "thought", "text", "approval"]),
+  text: new Set(["told", "thought", "text", "approval", "reflection"]),
   tools: new Set(["tool", "approval"]),
   state: new Set(["turn", "control", "limit", "trouble", "state", "session", "other", "approval"]),
 };
@@ -65,6 +66,8 @@ function words(entry: Entry): string {
       return `${entry.outcome} ${entry.error ?? ""}`;
     case "limit":
       return entry.error ?? "limit";
+    case "reflection":
+      return [...entry.lessons, entry.differently ?? "", entry.skill ?? ""].join(" ");
     case "session":
       return `session ${entry.data.session} ${entry.data.model ?? ""}`;
     case "other":

@@ -1,4 +1,4 @@
-import { Brain, ChevronRight, CircleAlert, Hand, Hourglass, Megaphone, TriangleAlert, Undo2 } from "lucide-react";
+import { Brain, ChevronRight, CircleAlert, Hand, Hourglass, Lightbulb, Megaphone, TriangleAlert, Undo2 } from "lucide-react";
 import { type ReactNode, memo } from "react";
 import { ApprovalCard } from "../approvals/card";
 import { actorName } from "../model/conditions";
@@ -6,6 +6,7 @@ import { clock, oneLine } from "../model/format";
 import { Markdown } from "../parts/markdown";
 import { useFleet } from "../state/fleet";
 import type { Entry } from "./entries";
+import { Judged } from "./thumbs";
 import { ToolEntry } from "./tool-entry";
 
 /** One entry of the story in the look of its kind. */
@@ -17,14 +18,22 @@ export const EntryView = memo(function EntryView({ entry, pid }: { entry: Entry;
       return <Thought text={entry.text} />;
     case "text":
       return (
-        <div className="group relative py-2 md:pr-14" data-kind="text">
-          <Markdown text={entry.text} />
-          {entry.interrupted && <p className="mt-1 text-xs text-limit">cut off here</p>}
-          <At at={entry.at} />
-        </div>
+        <Judged pid={pid} step={entry.id}>
+          <div className="group relative py-2 md:pr-14" data-kind="text">
+            <Markdown text={entry.text} />
+            {entry.interrupted && <p className="mt-1 text-xs text-limit">cut off here</p>}
+            <At at={entry.at} />
+          </div>
+        </Judged>
       );
     case "tool":
-      return <ToolEntry entry={entry} />;
+      return (
+        <Judged pid={pid} step={entry.id}>
+          <ToolEntry entry={entry} />
+        </Judged>
+      );
+    case "reflection":
+      return <Reflection entry={entry} />;
     case "approval":
       return <Question id={entry.approval} title={entry.title} />;
     case "turn":
@@ -83,7 +92,6 @@ export const EntryView = memo(function EntryView({ entry, pid }: { entry: Entry;
         </details>
       );
   }
-  void pid;
 });
 
 export function At({ at }: { at: string }) {
@@ -163,6 +171,27 @@ function Thought({ text }: { text: string }) {
         <Markdown text={text} />
       </div>
     </details>
+  );
+}
+
+function Reflection({ entry: { rating, lessons, differently, skill, at } }: { entry: Extract<Entry, { kind: "reflection" }> }) {
+  return (
+    <Notice icon={<Lightbulb size={15} className="text-wait" />} className="border-line bg-panel">
+      <div data-kind="reflection">
+        <span className="font-medium">It looked back at this run</span>
+        <span className="text-xs text-faint tabular">
+          {" "}
+          · {rating} of 5, by its own account · {clock(at)}
+        </span>
+        <ul className="mt-1 list-disc space-y-0.5 pl-4">
+          {lessons.map((lesson) => (
+            <li key={lesson}>{lesson}</li>
+          ))}
+        </ul>
+        {differently && <p className="mt-1 text-dim">Next time: {differently}</p>}
+        {skill && <p className="mt-1 text-dim">It could become a skill: {skill}</p>}
+      </div>
+    </Notice>
   );
 }
 

@@ -25,7 +25,7 @@ export function fold(story: Story, events: readonly AnyEvent[]): Story {
 
 const MINOR_PHASES = new Set(["booting", "thinking", "executing", "observing", "waiting_approval", "idle", "controlled"]);
 const DONE_IN_TERMINAL = new Set<Entry["kind"]>(["told", "thought", "text", "tool"]);
-const UNSHOWN = new Set(["agent.usage", "process.spawned", "control.stepped", "approval.decided", "process.priority_changed"]);
+const UNSHOWN = new Set(["agent.usage", "process.spawned", "control.stepped", "approval.decided", "process.priority_changed", "feedback.submitted"]);
 
 function add(story: Story, event: AnyEvent): void {
   const { id, at } = event;
@@ -117,6 +117,11 @@ function add(story: Story, event: AnyEvent): void {
     case "agent.session_started":
       push({ ...base, kind: "session", data: event.data });
       return;
+    case "reflection.added": {
+      const { rating, lessons, differently, skill } = event.data;
+      push({ ...base, kind: "reflection", rating, lessons, differently, skill });
+      return;
+    }
     case "control.acquired":
       push({ ...base, kind: "control", step: "acquired", by: event.data.holder, note: event.data.reason });
       return;

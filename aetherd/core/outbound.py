@@ -1,0 +1,62 @@
+"""Where a request of an agent may go: to the internet, not to this machine and its neighbours."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+import anyio
+
+from aetherd.core.errors import Forbidden, Invalid, Unavailable
+
+RESOLVE_S = 10.0
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+async def resolved(url: str, *, private: bool) -> tuple[str, str]:
+    """Return host and address to connect to for an http(s) URL; connect to that very address.
+
+    The name may lead elsewhere when it is asked again. Raises `Forbidden` when any of its addresses is not public,
+    unless `private`.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise Invalid(f"{url[:200]!r} is not a URL: {exc}", field="url") from exc
+    if parts.scheme not in ("http", "https") or not host:
+        raise Invalid(f"{url[:200]!r} is not an http or https URL with a host", field="url")
+    if parts.username or parts.password:
+        raise Invalid("the URL holds a user or a password; use a header", field="url")
+    try:
+        with anyio.fail_after(RESOLVE_S):
+            found = await anyio.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise Unavailable(f"the host {host} is not known: {exc}", host=host) from exc
+    except TimeoutError as exc:
+        raise Unavailable(f"the host {host} could not be looked up in {RESOLVE_S:g} s", host=host) from exc
+    addresses = [str(one[4][0]).partition("%")[0] for one in found]
+    for address in addresses:
+        if not private and not public(ipaddress.ip_address(address)):
+            raise Forbidden(
+                f"{host} is {address}, which is on this machine or its network; agents reach only public addresses"
+                " (a person allows it with the setting private_network)",
+                host=host,
+            )
+    return host, addresses[0]
+
+
+def public(address: Address) -> bool:
+    """Tell whether an address is out on the internet, also one wrapped into another."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return public(inner)
+        if address.teredo is not None:
+            return False
+    return address.is_global and not address.is_multicast

@@ -1,0 +1,118 @@
+"""Commands another room has run as an agent, to their end: under its uid, in its view of the machine, bounded."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from aetherd.core.errors import Unavailable
+from aetherd.kernel.process.ports import Mount
+from aetherd.runtime import Launch
+from aetherd.shim.client import Exit, Output, ShimError, open_shim, read_stderr
+
+if TYPE_CHECKING:
+    from aetherd.kernel.process.workshop import Workshop
+
+ERRORS = 20_000  # bytes kept of standard error
+NAME = re.compile(r"^errand-[a-z0-9_-]{1,80}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """How a command went: `code` is None when it was killed, at its deadline or by a signal."""
+
+    code: int | None
+    output: bytes  # the last of it
+    dropped: int  # bytes before that
+    error: bytes
+    late: bool  # its deadline came first
+
+
+class Errands:
+    """Runs commands that belong to no process: nothing of them is left when the answer comes."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._w = workshop
+
+    async def run(
+        self,
+        name: str,
+        uid: int | None,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        home: Path,
+        mounts: Sequence[Mount],
+        deadline_s: float,
+        keep: int,
+        rlimits: Mapping[str, Sequence[int]] | None = None,
+    ) -> Errand:
+        """Run a command as that uid with only `home` and the mounts open to it; keeps `keep` bytes of its output.
+
+        What an earlier daemon left of an errand of this name is ended first. Raises `Unavailable`.
+        """
+        assert NAME.match(name), name
+        directory, identity = self._w.host.shims / name, self._w.host.identity(name, uid)
+        if await anyio.to_thread.run_sync(directory.exists):
+            await self.end(name)
+        launch, tail, exit = Launch(tuple(argv), dict(env), cwd, "pipes"), Tail(keep), None
+        try:
+            await self._w.host.start_shim(
+                directory, identity, launch, rows=24, cols=80, home=home, rlimits=rlimits, mounts=mounts
+            )
+            with anyio.move_on_after(deadline_s):
+                exit = await _follow(directory, tail)
+            error = await anyio.to_thread.run_sync(read_stderr, directory, ERRORS)
+        except ShimError as exc:
+            raise Unavailable(f"a command could not be run for the agent: {exc}") from exc
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.end(name)
+        return Errand(None if exit is None else exit.code, bytes(tail.kept), tail.dropped, error, exit is None)
+
+    async def end(self, name: str) -> None:
+        """Kill all that is left of an errand and forget its output."""
+        identity = self._w.host.identity(name, None)
+
+        def clear() -> None:
+            self._w.host.trees.kill(identity.tree, identity.marker)
+            self._w.host.trees.remove(identity.tree)
+            shutil.rmtree(self._w.host.shims / name, ignore_errors=True)
+
+        await anyio.to_thread.run_sync(clear)
+
+
+class Tail:
+    """The last bytes of what comes."""
+
+    def __init__(self, keep: int) -> None:
+        self.kept, self.dropped, self._keep = bytearray(), 0, keep
+
+    def add(self, data: bytes) -> None:
+        """Take more."""
+        self.kept += data
+        if (over := len(self.kept) - self._keep) > 0:
+            del self.kept[:over]
+            self.dropped += over
+
+
+async def _follow(directory: Path, tail: Tail) -> Exit:
+    shim = await open_shim(directory)
+    try:
+        await shim.close_stdin(1)
+        await shim.attach(0)
+        while not isinstance(item := await shim.read(), Exit):
+            if isinstance(item, Output):
+                tail.add(item.data)
+                await shim.ack(item.offset + len(item.data))
+        return item
+    finally:
+        await shim.aclose()

@@ -1,0 +1,149 @@
+"""From what somebody wishes to what shall be started: agent, template, workspace, tools and first words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from aetherd.core.errors import Invalid, NotFound, Unavailable
+from aetherd.kernel.process.host import refuse_other_tiers
+from aetherd.kernel.process.models import Limits, ProcessSpawn
+from aetherd.kernel.process.ports import AgentRecord, Agents, Template, Wanted, Workspaces
+from aetherd.kernel.process.workshop import Workshop
+from aetherd.operations.operation import Call
+
+NOT_YET = ("budget",)
+CONTEXT_S = 2.0  # how long a source of context may take
+
+Context = Callable[[str, str, str, str | None], Awaitable[str]]  # (agent, user, org, goal) -> what it should know
+Note = Callable[[str, Collection[str] | None], str]  # (runtime, its only tools) -> what it is told besides
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Who has something to tell an agent at its start."""
+
+    sources: list[Context] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a wish comes to."""
+
+    wish: ProcessSpawn
+    known: AgentRecord | None  # None: a new agent
+    template: Template | None
+    room: Workspaces | None  # of the workspace it shall run in
+    wanted: Wanted | None  # that workspace
+    tools: Collection[str] | None  # the only operations it may use
+    context: str
+
+    @property
+    def made_from(self) -> str | None:
+        """The name of its template."""
+        return None if self.template is None else self.template.name
+
+    @property
+    def role(self) -> str | None:
+        """What a new agent is for, as far as anybody says."""
+        return self.wish.role or (None if self.template is None else self.template.title)
+
+
+async def understood(workshop: Workshop, agents: Agents, words: Words, input: ProcessSpawn, call: Call) -> Start:
+    """Find what a wish names and refuse what cannot work, before anything is written."""
+    known = None if input.agent is None else await agents.find(input.agent, call)
+    template = await _template(workshop, input, known, call)
+    wish = input if template is None else _filled(input, template, call)
+    _check(workshop, wish)
+    room, wanted = await _wanted(workshop, wish, known.id if known else None, call)
+    tools = _tools(template, call)
+    told = [] if template is None or not template.instructions else [template.instructions]
+    if wish.goal is not None:  # else nothing to remember for: a command, or an agent that waits for its first word
+        told += [wanted.note] if wanted else []
+        told += [note(wish.runtime, tools) for note in words.notes]
+        told += await _remembered(words.sources, known.id if known else "", wish.goal, call)
+    return Start(wish, known, template, room, wanted, tools, "\n\n".join(part for part in told if part))
+
+
+def _check(workshop: Workshop, input: ProcessSpawn) -> None:
+    workshop.adapter(input.runtime)
+    refuse_other_tiers(input.sandbox)
+    for name in NOT_YET:
+        if getattr(input, name) is not None:
+            raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
+    if input.runtime == "command" and not input.argv:
+        raise Invalid("runtime command needs `argv`, the command line to run", field="argv")
+    if input.runtime != "command" and input.argv:
+        raise Invalid(f"`argv` is for runtime command; {input.runtime} takes a goal", field="argv")
+
+
+async def _wanted(
+    workshop: Workshop, input: ProcessSpawn, agent: str | None, call: Call
+) -> tuple[Workspaces | None, Wanted | None]:
+    """Return the workspace it shall run in, when one is named and the caller may, and whose room that is.
+
+    `agent` is the id of one that exists; None: a new one.
+    """
+    if input.workspace is None:
+        return None, None
+    for room in workshop.workspaces:
+        with suppress(NotFound):
+            return room, await room.wanted(input.workspace, agent, call)
+    raise NotFound(
+        f"no workspace {input.workspace!r} and no worktree; workspace.list and worktree.list show those there are",
+        kind="workspace",
+        id=input.workspace,
+    )
+
+
+async def _template(workshop: Workshop, input: ProcessSpawn, known: AgentRecord | None, call: Call) -> Template | None:
+    """Return the template that is named, else the one the agent was made from."""
+    ref = input.template or (known.template if known is not None else None)
+    if ref is None:
+        return None
+    if not workshop.templates:
+        raise Unavailable("this house has no templates; leave `template` out", field="template")
+    try:
+        return await workshop.templates[0].template(ref, call)
+    except NotFound as exc:
+        if input.template is not None or known is None:
+            raise
+        gone = f"agent {known.name} was made from the template {ref!r}, which is gone; name another with `template`"
+        raise NotFound(gone, **exc.data) from exc
+
+
+def _filled(input: ProcessSpawn, template: Template, call: Call) -> ProcessSpawn:
+    """Return the wish with what the template says where the wish says nothing; an agent only tightens limits."""
+    limits = dict(template.limits)
+    for name, wished in input.limits.model_dump(exclude_none=True).items():
+        limits[name] = min(wished, limits.get(name, wished)) if call.agent is not None else wished
+    found: dict[str, Any] = {"limits": Limits.model_validate(limits)}
+    given = input.model_fields_set
+    if "runtime" not in given and not input.argv:
+        found["runtime"] = template.runtime
+    if "toolset" not in given:
+        found["toolset"] = template.toolset
+    if input.model is None and found.get("runtime", input.runtime) == template.runtime:
+        found["model"] = template.model
+    return input.model_copy(update=found)
+
+
+def _tools(template: Template | None, call: Call) -> Collection[str] | None:
+    """Return the only operations it may use; one started by an agent never has more than that agent."""
+    own = None if template is None else template.tools
+    if call.tools is None or own is None:
+        return own if call.tools is None else call.tools
+    return call.tools.intersection(own)
+
+
+async def _remembered(sources: Sequence[Context], agent: str, goal: str, call: Call) -> list[str]:
+    found = []
+    for source in sources:
+        with anyio.move_on_after(CONTEXT_S):
+            found.append(await source(agent, call.user, call.org, goal))
+    return found

@@ -1,0 +1,185 @@
+"""What the skill room needs from its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from aetherd.operations.operation import Call, Owner
+from aetherd.store import Tx
+
+
+class Identity(Protocol):
+    """An agent as the agent room knows it."""
+
+    id: str
+    name: str
+    uid: int | None
+
+
+class Home(Protocol):
+    """Where an agent lives."""
+
+    @property
+    def agent(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Its home directory."""
+        ...
+
+    @property
+    def uid(self) -> int | None:
+        """Its own uid; None when it shares the daemon's."""
+        ...
+
+
+class Agents(Protocol):
+    """The agent room."""
+
+    async def find(self, ref: str, call: Call) -> Identity:
+        """Return an agent of the caller's user by id or name; raises `NotFound`."""
+        ...
+
+    async def owner(self, key: str) -> Owner:
+        """Return whose an agent is."""
+        ...
+
+    async def home_of(self, ref: str | None, call: Call) -> Home:
+        """Return an agent's home, the caller's own when no agent is named."""
+        ...
+
+    def create_in(self, tx: Tx, call: Call, *, name: str | None, role: str | None, stem: str) -> Identity:
+        """Create one inside the transaction."""
+        ...
+
+    async def make_home(self, agent: str, uid: int | None) -> None:
+        """Make its directories."""
+        ...
+
+    async def discard(self, agent: str) -> None:
+        """Remove one that was made for a moment, with its home."""
+        ...
+
+
+class Mount(Protocol):
+    """A directory that is bound into a command's view."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is, outside and inside."""
+        ...
+
+    @property
+    def readonly(self) -> bool:
+        """Whether it may only look."""
+        ...
+
+    @property
+    def gid(self) -> int | None:
+        """The group whose members write there."""
+        ...
+
+
+class Errand(Protocol):
+    """How a command went."""
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None when it was killed, at its deadline or by a signal."""
+        ...
+
+    @property
+    def output(self) -> bytes:
+        """The last of it."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Bytes before that."""
+        ...
+
+    @property
+    def error(self) -> bytes:
+        """The end of its standard error."""
+        ...
+
+    @property
+    def late(self) -> bool:
+        """Its deadline came first."""
+        ...
+
+
+class Errands(Protocol):
+    """Commands that belong to no process."""
+
+    async def run(
+        self,
+        name: str,
+        uid: int | None,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        home: Path,
+        mounts: Sequence[Mount],
+        deadline_s: float,
+        keep: int,
+        rlimits: Mapping[str, Sequence[int]] | None = None,
+    ) -> Errand:
+        """Run a command as that uid with only `home` and the mounts open to it. Raises `Unavailable`."""
+        ...
+
+    async def end(self, name: str) -> None:
+        """Kill all that is left of an errand."""
+        ...
+
+
+class Processes(Protocol):
+    """The process room."""
+
+    errands: Errands
+
+    async def mounts(self, agent: str) -> Sequence[Mount]:
+        """Return the shared directories an agent's programs reach."""
+        ...
+
+
+class Files(Protocol):
+    """The fs room."""
+
+    async def collect(
+        self, call: Call, *, agent: str | None, workspace: str | None, path: str, files: int, most: int
+    ) -> Mapping[str, tuple[bytes, bool]]:
+        """Return the plain files of a directory by path, or of one file under `""`: bytes, and whether it runs."""
+        ...
+
+
+class Messages(Protocol):
+    """The message room."""
+
+    def post_in(
+        self,
+        tx: Tx,
+        *,
+        sender: tuple[str | None, str],
+        to: tuple[str | None, str],
+        text: str,
+        kind: str,
+        data: dict[str, Any],
+        user: str,
+        org: str,
+    ) -> str:
+        """Send inside the caller's transaction; parties are agent id (None: the person) and name. Returns its id."""
+        ...
+
+
+class Models(Protocol):
+    """A room that asks models, in the list of `skill.models`."""
+
+    async def complete(self, call: Call, *, prompt: str, system: str, model: str | None, max_tokens: int) -> str:
+        """Return a model's answer."""
+        ...
