@@ -48,56 +48,69 @@ def repository() -> Iterator[Path]:
         yield place
 
 
-def of(agent: str, reply: list[Any], **when: Any) -> dict[str, Any]:
-    """Script what an agent answers when something holds."""
-    return says(*reply, when={"first": agent, **when}, **({"delay_ms": 200} if not when else {}))
+def of(agent: str, *reply: Any, hold: str | None = None, **when: Any) -> dict[str, Any]:
+    """Script what an agent answers when something holds; when nothing else does, it asks again in a moment."""
+    step = {"hold": hold} if hold else {} if when else {"delay_ms": 200}
+    return says(*reply, when={"first": agent, **when}, **step)
 
 
-def tool(name: str, **input: Any) -> dict[str, Any]:
+def tool(name: str, /, **input: Any) -> dict[str, Any]:
     """Script a call of an operation that is not on the menu."""
     return aether("tool_call", name=name, input=input)
 
 
-def team(repository: Path) -> list[dict[str, Any]]:
-    """Return what the two Claudes answer."""
+def lead(repository: Path) -> list[dict[str, Any]]:
+    """Return what the lead does."""
     split = [
         *(aether("task_create", title=f"write {name}", queue=name) for name in ("add", "sub", "notes")),
-        *(aether("agent_create", name=name) for name in ("ann", "bob", "rita")),
         aether("workspace_create", name="desk"),
+        aether("process_spawn", runtime="builtin", name="rita", goal=RITA),
+        aether("process_spawn", runtime="builtin", name="bob", goal=BOB),
+        aether("process_spawn", runtime="claude-code", name="ann", goal="You are ann"),
     ]
     share = [
-        *(
-            tool("worktree.create", repository=str(repository), agent=a, branch=b)
-            for a, b in (("ann", "add"), ("bob", "sub"))
-        ),
-        *(aether("workspace_mount", workspace="desk", agent=name) for name in ("ann", "bob")),
+        call
+        for name, branch in (("ann", "add"), ("bob", "sub"))
+        for call in (
+            tool("worktree.create", repository=str(repository), agent=name, branch=branch),
+            aether("workspace_mount", workspace="desk", agent=name),
+            aether("message_send", to=name, text="START"),
+        )
     ]
-    review = aether("message_send", to="rita", kind="review_request", text="please look", data={"subject": "add.py"})
+    merges = ["MERGING", *(tool("worktree.merge", worktree=branch) for branch in ("add", "sub"))]
+    done = "Both are merged and their tests pass."
+    return [
+        of("Lead", *split, turns=0),
+        of("Lead", *share, turns=1),
+        of("Lead", done, text="MERGING", tool_result='"merged":true'),
+        of("Lead", *merges, tool_result="it adds"),
+        of("Lead", tool("worktree.list", worktree="sub"), text="MERGING"),
+        of("Lead", aether("task_list", queue="add")),
+    ]
+
+
+def ann() -> list[dict[str, Any]]:
+    """Return what ann does: in a hurry first, and as it should be after the review."""
 
     def work(text: str, said: str) -> list[Any]:
+        review = {"kind": "review_request", "text": "please look", "data": {"subject": "add.py"}}
         return [
             aether("fs_write", workspace="add", path="add.py", content=text),
             tool("worktree.commit", worktree="add", message=said),
             aether("fs_write", workspace="desk", path="ann.md", content=said),
-            review,
+            aether("message_send", to="rita", **review),
         ]
 
-    merges = [tool("worktree.merge", worktree=branch) for branch in ("add", "sub")]
-    look = [tool("worktree.list", worktree="sub")]
+    hurry, plus = (
+        work("def add(a, b):\n    return a - b\n", "hurry"),
+        work("def add(a, b):\n    return a + b\n", "plus"),
+    )
     return [
-        of("Lead: split", split, turns=0),
-        of("Lead: split", share, turns=1),
-        of("Lead: split", ["The work is split."]),
-        of("Lead: merge", merges, turns=0),
-        of("Lead: merge", ["Both are merged and their tests pass."], tool_result='"merged":true'),
-        of("Lead: merge", ["Both are merged and their tests pass."], tool_result='"merged": true'),
-        of("Lead: merge", look),
-        of("You are ann", [tool("task.claim", queue="add")], turns=0),
-        of("You are ann", work("def add(a, b):\n    return a - b\n", "add, in a hurry"), turns=1),
-        of("You are ann", work("def add(a, b):\n    return a + b\n", "add, with a plus"), said="REJECTED"),
-        of("You are ann", [tool("task.complete", id="$result.task.id", result="it adds")], said="APPROVED"),
-        of("You are ann", ["ann is done"], text="APPROVED"),
-        of("You are ann", [aether("message_inbox")]),
+        of("You are ann", tool("task.claim", queue="add"), *hurry, said="START"),
+        of("You are ann", *plus, said="REJECTED", hold="rejected"),
+        of("You are ann", tool("task.complete", id="$result.task.id", result="it adds"), said="APPROVED"),
+        of("You are ann", "ann is done", text="APPROVED"),
+        of("You are ann", aether("message_inbox")),
     ]
 
 
@@ -106,17 +119,18 @@ def script(*lines: str) -> str:
     return "\n".join(("demo:", *lines))
 
 
-def call(name: str, **input: Any) -> str:
+def call(name: str, /, **input: Any) -> str:
     """Write a call of a builtin agent's script."""
     return f"call aether_{name} {json.dumps(input)}"
 
 
-def use(name: str, **input: Any) -> str:
+def use(name: str, /, **input: Any) -> str:
     """Write a call of an operation that is not on the menu."""
     return call("tool_call", name=name, input=input)
 
 
 BOB = script(
+    "wait message 60",
     use("task.claim", queue="sub"),
     call("fs_write", workspace="sub", path="sub.py", content="def sub(a, b):\n    return a - b\n"),
     use("worktree.commit", worktree="sub", message="sub"),
@@ -138,75 +152,65 @@ def answer(verdict: str, text: str) -> list[str]:
 RITA = script(*answer("changes", "REJECTED: it subtracts"), *answer("approve", "APPROVED"), "say rita is done")
 
 
-def flow(lead: str) -> dict[str, Any]:
-    """Return the flow."""
-    claude = {"runtime": "claude-code", "session": "new", "budget": 1.0}
-    hands = {
-        "ann": [{"name": "ann", "agent": {**claude, "agent": "ann", "workspace": "add", "goal": "You are ann"}}],
-        "bob": [{"name": "bob", "agent": {"runtime": "builtin", "agent": "bob", "workspace": "sub", "goal": BOB}}],
-        "rita": [{"name": "rita", "agent": {"runtime": "builtin", "agent": "rita", "goal": RITA}}],
-    }
-    leads = {**claude, "agent": lead, "toolset": "lead"}
-    return {
-        "name": "calculator",
-        "budget": 5.0,
-        "steps": [
-            {"name": "split", "agent": {**leads, "goal": "Lead: split the job"}},
-            {"name": "work", "parallel": {"branches": hands}},
-            {"name": "merge", "agent": {**leads, "goal": "Lead: merge the work"}},
-        ],
-        "outputs": {"report": "{{ steps.merge.output }}"},
-    }
+FLOW = {
+    "name": "calculator",
+    "steps": [
+        {
+            "name": "team",
+            "supervise": {
+                "runtime": "claude-code",
+                "agent": "lead",
+                "toolset": "lead",
+                "goal": "Lead: build the calculator",
+                "max_workers": 3,
+                "max_depth": 1,
+                "budget": 5.0,
+            },
+        },
+        {"name": "report", "set": "{{ steps.team.output }}"},
+    ],
+    "outputs": {"report": "{{ steps.report.output }}"},
+}
 
 
 @real
 def test_a_team_of_two_runtimes_builds_and_merges_through_two_kills_of_the_daemon(
     own: Daemon, repository: Path
 ) -> None:
-    with model(rules=team(repository)) as api:
+    with model(rules=[*lead(repository), *ann()]) as api:
         for name, value in (("ANTHROPIC_BASE_URL", api.url), ("ANTHROPIC_API_KEY", KEY)):
             (own.home / "secrets" / name).write_text(value)
         own.call("agent.create", name="lead")
-        own.call(
-            "worktree.create", repository=str(repository), agent="lead", branch="lead", base="main",
-            test="sleep 0.5; python3 -m unittest -q test_calc",
-        )  # fmt: skip
-        key = own.call("flow.run", flow=flow("lead"))["id"]
+        test = "sleep 0.5; python3 -m unittest -q test_calc"
+        own.call("worktree.create", repository=str(repository), agent="lead", base="main", test=test)
+        key = own.call("flow.run", flow=FLOW)["id"]
 
         def seen() -> dict[str, Any]:
             return dict(own.call("flow.get", id=key, limit=100))
 
-        def told(kind: str) -> list[dict[str, Any]]:
-            return own.events(types=kind)
+        def tasks() -> dict[str, str]:
+            return {one["title"]: one["state"] for one in own.call("task.list", limit=50)["tasks"]}
 
-        until(lambda: any("ann" in one["data"].get("name", "") for one in told("process.spawned")), 60, "ann", seen)
-        until(
-            lambda: [one for one in own.call("task.list", limit=50)["tasks"] if one["state"] == "done"],
-            60,
-            "a task done",
-            seen,
-        )
+        def rejected() -> bool:
+            return any(one.said and "REJECTED" in one.said for one in api.requests)
+
+        def testing() -> bool:
+            return any(one["data"]["to_state"] == "testing" for one in own.events(types="worktree.merge_changed"))
+
+        until(lambda: rejected() and tasks()["write notes"] == "done", 60, "bob's work and a review of ann's", seen)
         own.restart()
-        until(
-            lambda: any(one["data"]["to_state"] == "testing" for one in told("worktree.merge_changed")),
-            90,
-            "a test",
-            seen,
-        )
+        api.release("rejected")
+        until(testing, 60, "a test before a merge", seen)
         own.restart()
-        until(lambda: seen()["state"] in ("completed", "failed"), 90, "the end", seen)
+        until(lambda: seen()["state"] in ("completed", "failed"), 60, "the end", seen)
 
     done = seen()
     assert (done["state"], done["outputs"]) == ("completed", {"report": "Both are merged and their tests pass."}), done
     assert done["cost_usd"] > 0
     log = git(repository, "log", "--format=%s", "main").splitlines()
-    assert log == ["sub", "add, with a plus", "add, in a hurry", "tests"]
+    assert log == ["sub", "plus", "hurry", "tests"]
     assert "Co-authored-by: ann" in git(repository, "log", "--format=%b", "main")
-    assert {one["title"]: one["state"] for one in own.call("task.list", limit=50)["tasks"]} == {
-        "write add": "done",
-        "write sub": "done",
-        "write notes": "done",
-    }
+    assert tasks() == {"write add": "done", "write sub": "done", "write notes": "done"}
     desk = Path(own.call("workspace.get", workspace="desk")["path"])
     assert {path.name for path in desk.iterdir()} == {"ann.md", "notes.md"}
     reviews = own.call("message.inbox", agent="ann")["messages"]

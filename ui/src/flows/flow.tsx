@@ -8,32 +8,27 @@ import { Ask } from "../parts/ask";
 import { Button } from "../parts/button";
 import { Code } from "../parts/markdown";
 import { Empty, Section } from "../parts/page";
-import { useAgentNames, useFollowed } from "../state/news";
+import { useAgentNames } from "../state/news";
+import { usePaged } from "../state/paged";
 import { go } from "../state/route";
 import { attempt } from "../state/toasts";
-import { FLOWS, type Flow, type FlowStep, written } from "./looks";
+import { FLOWS, type Flow, written } from "./looks";
 import { StepRow, placesOf } from "./step";
 
 /** One flow, its steps as they go. */
 export function OneFlow({ id }: { id: string }) {
   const [flow, setFlow] = useState<Flow | null | undefined>(undefined);
-  const [later, setLater] = useState<FlowStep[]>([]);
-  const [cursor, setCursor] = useState<string | null>(null);
   const [cancelling, setCancelling] = useState(false);
   const names = useAgentNames();
-  const look = useCallback(async () => {
-    const found = await attempt("Reading the flow", () => client.flow.get({ id, limit: 200 }));
-    setFlow((old) => found ?? old ?? null);
-    setLater([]);
-    if (found) setCursor(found.cursor);
-  }, [id]);
-  useFollowed(look, "flow");
-  const more = async () => {
-    const page = cursor && (await attempt("Reading more steps", () => client.flow.get({ id, limit: 500, cursor })));
-    if (!page) return;
-    setLater((old) => [...old, ...page.steps]);
-    setCursor(page.cursor);
-  };
+  const read = useCallback(
+    async (cursor?: string) => {
+      const found = await attempt("Reading the flow", () => client.flow.get({ id, limit: 200, ...(cursor && { cursor }) }));
+      setFlow((old) => found ?? old ?? null);
+      return found && { items: found.steps, cursor: found.cursor };
+    },
+    [id],
+  );
+  const { items, more, again } = usePaged(read, "flow");
   if (flow === undefined) return null;
   const back = (
     <Button look="quiet" small className="mb-3 -ml-2" icon={<ArrowLeft size={15} />} onClick={() => go("/flows")}>
@@ -49,7 +44,7 @@ export function OneFlow({ id }: { id: string }) {
     );
   const { icon: Icon, tone, word, turns } = FLOWS[flow.state];
   const over = flow.ended_at !== null;
-  const steps = [...flow.steps, ...later];
+  const steps = items ?? [];
   const places = placesOf(steps);
   return (
     <div data-testid="flow" data-state={flow.state}>
@@ -94,8 +89,8 @@ export function OneFlow({ id }: { id: string }) {
             ))}
           </ol>
         )}
-        {cursor && (
-          <Button className="mt-3" look="quiet" onClick={() => void more()}>
+        {more && (
+          <Button className="mt-3" look="quiet" onClick={more}>
             More steps
           </Button>
         )}
@@ -113,7 +108,7 @@ export function OneFlow({ id }: { id: string }) {
           onClose={() => setCancelling(false)}
           onAct={async () => {
             const gone = await attempt("Cancelling", () => client.flow.cancel({ id }));
-            if (gone) void look();
+            if (gone) void again();
             return !!gone;
           }}
         >
