@@ -6,9 +6,9 @@ Memories are 30 words long, the words Zipf distributed over 50,000; ten agents, 
 remember go through the Dispatcher with every guard. The labelled set is made with the corpus, from one seed: each
 query is some telling words of one memory and a common one, in another order and some in another form, and that
 memory is what it looks for; a hit is to find it among the first ten. Both kinds are counted apart: where all words
-are as they were written a peer may find as much, its lack is that it knows no other forms. The peer gets the same corpus and the same
-queries: an SQLAlchemy ORM search by LIKE, most words matched first, newest first. Another is `rank-bm25`, the
-ranking of many memory libraries, when it is installed. With --full also 1,000,000 memories.
+are as they were written a peer may find as much, its lack is that it knows no other forms. The peer gets the same
+corpus and the same queries: an SQLAlchemy ORM search by LIKE, most words matched first, newest first. Another is
+`rank-bm25`, the ranking of many memory libraries, when it is installed. With --full also 1,000,000 memories.
 """
 
 from __future__ import annotations

@@ -84,6 +84,7 @@ def lead(repository: Path) -> list[dict[str, Any]]:
         of("Lead", *share, turns=1),
         of("Lead", done, text="MERGING", tool_result='"merged":true'),
         of("Lead", *merges, tool_result="it adds"),
+        of("Lead", merges[-1], text="MERGING", tool_result='"merge":null'),  # the call was lost in a kill
         of("Lead", tool("worktree.list", worktree="sub"), text="MERGING"),
         of("Lead", aether("task_list", queue="add")),
     ]
