@@ -43,4 +43,4 @@ class SystemClock:
 
 def stamp(moment: datetime) -> str:
     """Write a moment as the wire form: ISO 8601, UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
