@@ -9,6 +9,8 @@ memory is what it looks for; a hit is to find it among the first ten. Both kinds
 are as they were written a peer may find as much, its lack is that it knows no other forms. The peer gets the same
 corpus and the same queries: an SQLAlchemy ORM search by LIKE, most words matched first, newest first. Another is
 `rank-bm25`, the ranking of many memory libraries, when it is installed. With --full also 1,000,000 memories.
+Each memory also gets a vector of 384 random numbers, among which those nearest to another are found: with sqlite-vec
+where it can be loaded, and with numpy.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import anyio
@@ -36,7 +40,8 @@ from aetherd.core.config import Settings, load
 from aetherd.daemon.kernel import Kernel
 from aetherd.kernel.agent import AgentService
 from aetherd.kernel.audit import AuditService
-from aetherd.kernel.memory import MemoryService
+from aetherd.kernel.memory import MemoryService, nearest
+from aetherd.kernel.memory.search import Filter
 from aetherd.kernel.memory.tables import MemoryRow
 from aetherd.kernel.token import TokenService
 from aetherd.operations.house import House
@@ -58,6 +63,7 @@ KINDS: dict[str, tuple[tuple[int, int], ...]] = {  # the ranks of the words aske
 }
 OPTIONS: dict[str, dict[str, Any]] = {"private only": {"namespace": "agent"}, "one layer": {"layer": "social"}}
 LABELLED, PRODUCERS = 200, 20
+DIMENSIONS = 384
 PRODUCED_S = 3.0
 ME = Call("call", "agent:agent_3", frozenset({"memory:read", "memory:write"}), "mcp", agent="agent_3", pid=1)
 
@@ -263,6 +269,34 @@ async def measure(place: Path, size: int, rounds: int, peers: bool) -> Figures:
     return figures
 
 
+def compared(path: Path, size: int, rounds: int) -> list[Row]:
+    """Give the memories vectors, and find the nearest to others: among the newest, as it is served, and among all."""
+    dice, found, ways = random.Random(4), list[Row](), [way for way in nearest.WAYS if not way.missing()]
+    mine = Filter("m.journal IS NULL AND m.user = ? AND m.org = ?", ("owner", "home"))
+
+    def vector() -> bytes:
+        return pack(f"<{DIMENSIONS}f", *(one - 127.5 for one in dice.randbytes(DIMENSIONS)))
+
+    with closing(sqlite3.connect(path)) as connection, connection:
+        keys = connection.execute("SELECT seq FROM memory ORDER BY seq LIMIT ?", (size,)).fetchall()
+        connection.executemany("INSERT INTO memory_vector VALUES (?, 'm', ?)", ((key, vector()) for (key,) in keys))
+    with closing(sqlite3.connect(path)) as connection:
+        for way in ways:
+            way.prepare(connection)
+        for newest in (nearest.NEWEST, size):
+            nearest.NEWEST = newest
+            times: dict[str, Times] = {way.name: [] for way in ways}
+            for _ in range(rounds):
+                wanted = vector()
+                for way in ways:
+                    begun = time.perf_counter()
+                    sorted(way.near(connection.cursor(), "m", wanted, mine), key=lambda one: -one[1])
+                    times[way.name].append((time.perf_counter() - begun) * 1000)
+            what = f"nearest of {newest:,} vectors of {DIMENSIONS}, p50, by "
+            found += [Row(what + name, median(took), "ms") for name, took in times.items()]
+    return found
+
+
 def rows(figures: Figures) -> list[Row]:
     """Say what was measured."""
     title = f"{figures.size:,} memories"
@@ -312,7 +346,9 @@ def main() -> None:
         for size in (options.memories, 1_000_000) if options.full else (options.memories,):
             peers = size == options.memories
             found += rows(anyio.run(measure, Path(name), size, options.rounds, peers))
-    report("Memory", found, options, packages=("sqlmodel", "sqlalchemy", "rank-bm25"))
+            if peers:
+                found += compared(load(home=Path(name) / str(size)).database, size, options.rounds)
+    report("Memory", found, options, packages=("sqlmodel", "sqlalchemy", "rank-bm25", "numpy", "sqlite-vec"))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ REASONS = {
     "aetherd/store/migrations/versions/0001_first.py": "generated: the tables of the first rooms",
     "aetherd/kernel/approval/service.py": "questions, answers, stored calls and rules are one state machine",
     "aetherd/kernel/process/service.py": "the operations of the process room, one after another",
-    "aetherd/kernel/process/supervisor.py": "one state machine: launch, attend, hand over, end",
+    "aetherd/kernel/process/supervisor.py": "one state machine: launch, adopt, attend, end",
     "mcp_tools/aetherd_mcp/relay.py": "one self-contained file that must import nothing of ours",
     "runtimes/aetherd_runtimes/claude_lines.py": "one decoder: every line Claude Code prints",
 }

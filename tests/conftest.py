@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from aetherd.core.config import Settings, load
-from house import Running, run_house, seed_database
+from house import Running, forget_environment, run_house, seed_database
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,9 +47,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
-            monkeypatch.delenv(name)
+    forget_environment(monkeypatch)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -52,7 +51,7 @@ from aetherd.runtime import (
 )
 from aetherd_runtimes.builtin_runtime import Builtin, needs
 from aetherd_runtimes.command import Command, judge_exit
-from house import Running, clear, seed_database
+from house import Running, clear, forget_environment, seed_database
 
 PATIENCE_S = 20.0  # only a bound, for a starved machine
 
@@ -366,9 +365,7 @@ async def estate(settings: Settings, anyio_backend: str) -> AsyncIterator[Estate
 async def lab(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Lab]:
     """Give a house that is up, the same for all tests of a file."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
-                patch.delenv(name)
+        forget_environment(patch)
         settings = load(home=tmp_path_factory.mktemp("lab") / "aether", port=0, approval_wait_s=0.05, max_running=500)
     seed_database(settings, tmp_path_factory.getbasetemp() / "template.db")
     made = Estate(settings)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import pytest
 
 from aetherd.core.config import Settings
 from aetherd.core.ids import new_id
@@ -25,6 +26,13 @@ from aetherd.operations.operation import Call
 from aetherd.runtime import Runtime
 from aetherd.shim.tree import Trees
 from aetherd.store.engine import prepare
+
+
+def forget_environment(patch: pytest.MonkeyPatch) -> None:
+    """Take away what the machine's own settings would change."""
+    for name in list(os.environ):
+        if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
+            patch.delenv(name)
 
 
 @dataclass

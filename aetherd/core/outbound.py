@@ -11,7 +11,8 @@ import anyio
 from aetherd.core.errors import Forbidden, Invalid, Unavailable
 
 RESOLVE_S = 10.0
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+NAT64, NAT64_LOCAL = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48")
+COMPATIBLE = ipaddress.ip_network("::/96")  # an old way to write IPv4; also `::` and `::1`
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -53,10 +54,10 @@ def public(address: Address) -> bool:
     """Tell whether an address is out on the internet, also one wrapped into another."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address in NAT64:
+        if address in NAT64 or address in COMPATIBLE:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return public(inner)
-        if address.teredo is not None:
+        if address.teredo is not None or address.is_site_local or address in NAT64_LOCAL:
             return False
     return address.is_global and not address.is_multicast

@@ -22,7 +22,7 @@ PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {127: "\u2421"} | 
 
 
 def colours() -> bool:
-    """Whether colours are wanted: on a terminal, unless NO_COLOR says no."""
+    """Return whether colours are wanted: on a terminal, unless NO_COLOR says no."""
     return not os.environ.get("NO_COLOR") and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 

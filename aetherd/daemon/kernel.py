@@ -130,7 +130,7 @@ class Kernel:
 
     @cached_property
     def catalog(self) -> dict[str, Any]:
-        """What the house offers; made (80 ms) for the faces, after the processes were re-adopted."""
+        """Return what the house offers; made (80 ms) for the faces, after the processes were re-adopted."""
         return catalog(__version__, self.registry, self.events)
 
     @asynccontextmanager

@@ -71,12 +71,12 @@ class Batch:
 
     @cached_property
     def sse(self) -> bytes:
-        """The events as server-sent events."""
+        """Return the events as server-sent events."""
         return "".join(f"id: {e.id}\nevent: {e.type}\ndata: {e.json}\n\n" for e in self.events).encode()
 
     @cached_property
     def ws(self) -> str:
-        """The events as one WebSocket text: a JSON array wrapped as `{"type":"events",…}`."""
+        """Return the events as one WebSocket text: a JSON array wrapped as `{"type":"events",…}`."""
         return f'{{"type":"events","events":[{",".join(e.json for e in self.events)}]}}'
 
 

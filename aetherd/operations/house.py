@@ -65,7 +65,7 @@ class ByteChannel(Protocol):
         ...
 
     async def ack(self, count: int) -> None:
-        """The viewer has shown this many more bytes."""
+        """Note that the viewer has shown this many more bytes."""
         ...
 
     @property

@@ -72,6 +72,9 @@ class Shim:
         if self._position is not None:
             raise ShimError("already attached")
         self._position = offset
+        if self._remains is not None:  # an answer to something sent before found the connection lost
+            await self._remains.attach(offset)
+            return
         self._wire.write(frames.ATTACH, frames.ATTACHMENT.pack(offset, CREDIT))
 
     async def read(self) -> Output | Exit | Blocked:

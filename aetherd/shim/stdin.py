@@ -15,7 +15,7 @@ class Stdin:
     __slots__ = ("_closable", "_closing", "_queue", "_size", "descriptor", "last", "open")
 
     def __init__(self, descriptor: int, *, closable: bool) -> None:
-        """`closable` is False for a terminal, whose input has no end of its own."""
+        """Take a descriptor; `closable` is False for a terminal, whose input has no end of its own."""
         self.descriptor = descriptor
         self.last = 0
         self.open = True

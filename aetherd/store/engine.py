@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,12 +58,13 @@ def connect(engine: Engine) -> None:
         raise Unavailable(f"cannot open the database for writing: {exc.orig}; does another program hold it?") from exc
 
 
-def open_readers(path: Path, size: int) -> Engine:
-    """Return a pool of read-only connections."""
+def open_readers(path: Path, size: int, ready: Callable[[sqlite3.Connection], None]) -> Engine:
+    """Return a pool of read-only connections, each made ready once."""
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=5.0)
         connection.execute("PRAGMA query_only=ON")
+        ready(connection)
         return connection
 
     return create_engine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,11 +32,16 @@ class Store:
     def __init__(self, path: Path, recorder: Recorder[Any, Any]) -> None:
         self.path, self._recorder = path, recorder
         self._publish: Callable[[list[Any]], None] = lambda _logged: None
+        self._extend: list[Callable[[sqlite3.Connection], None]] = []
         self._limiter = anyio.CapacityLimiter(READERS)
 
     def on_commit(self, publish: Callable[[list[Any]], None]) -> None:
         """Say who gets the committed events, in id order, on the event loop."""
         self._publish = publish
+
+    def on_connect(self, extend: Callable[[sqlite3.Connection], None]) -> None:
+        """Say what each reader's connection is given once, before its first query; before the store runs."""
+        self._extend.append(extend)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Store]:
@@ -44,7 +50,7 @@ class Store:
         engine = open_writer(self.path)
         # Not first in the writer thread: a file that is locked just now would end that thread, and all would wait.
         await anyio.to_thread.run_sync(connect, engine)
-        self._readers = open_readers(self.path, READERS)
+        self._readers = open_readers(self.path, READERS, self._ready)
         self._writer = Writer(engine, self._recorder, lambda logged: self._publish(logged))
         self._writer.start()
         try:
@@ -87,14 +93,19 @@ class Store:
             return "locked by another program: writes wait until it ends"
         return ""
 
+    def _ready(self, connection: sqlite3.Connection) -> None:
+        for extend in self._extend:
+            try:
+                extend(connection)
+            except sqlite3.Error as exc:  # what needs it fails; all else is read on
+                logger.warning("a reader's connection lacks an extension: %s", exc)
+
     async def _checkpoint(self) -> None:
         while True:
             await anyio.sleep(CHECKPOINT_S)
             await anyio.to_thread.run_sync(self._checkpoint_once, limiter=self._limiter)
 
     def _checkpoint_once(self) -> None:
-        import sqlite3
-
         connection = sqlite3.connect(self.path, timeout=1.0)
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

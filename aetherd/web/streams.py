@@ -96,7 +96,7 @@ class Outlet:
         self._filled.set()
 
     def close(self) -> None:
-        """Nothing follows."""
+        """Take nothing more."""
         self._closed = True
         self._filled.set()
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from aetherd.core.errors import AetherError, Exhausted, Invalid, NotFound
-from aetherd.core.model import Model
+from aetherd.core.model import Model, Pid
 from aetherd.events import Batch, Resync
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call
@@ -37,7 +37,7 @@ class Subscribe(Model):
 
     since: int | None = Field(default=None, ge=0)
     types: list[str] = Field(default_factory=list, max_length=100)
-    pid: int | None = None
+    pid: Pid | None = None
     agent: str | None = None
     frames: bool = False
 

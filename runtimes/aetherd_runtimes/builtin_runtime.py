@@ -110,7 +110,7 @@ class Builtin:
         return ()
 
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
-        """It opens no TUI, so the conversation stays."""
+        """Return None: it opens no TUI, so the conversation stays."""
         return None
 
     def _settings(self, spawn: Spawn) -> str:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
 
 from aetherd.core.clock import stamp
+from aetherd.core.texts import one_line
 from aetherd.runtime import (
     Answer,
     Delta,
@@ -490,8 +491,7 @@ def _amounts(usage: Mapping[str, Any]) -> list[float]:
 
 
 def _line(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 200 else f"{flat[:199]}…"
+    return one_line(text, 200)
 
 
 def _title(tool: str, given: Mapping[str, Any], about: str) -> str:

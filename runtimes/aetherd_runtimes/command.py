@@ -77,7 +77,7 @@ class Command:
         return ()
 
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
-        """It has no conversation."""
+        """Return None: it has no conversation."""
         return None
 
 

@@ -88,6 +88,17 @@ def test_a_message_to_the_owner_is_read_and_answered(console: Console) -> None:
     expect(console.at("messages-badge")).to_have_count(0)
 
 
+def test_a_notice_of_a_message_that_bounced_takes_no_answer(console: Console) -> None:
+    daemon, page = console.daemon, console.page
+    gone = daemon.call("agent.create", name="leaver")["id"]
+    daemon.call("message.send", to=gone, text="are you there?")
+    daemon.call("agent.remove", agent=gone)
+    page.goto("/messages")
+    page.get_by_role("button").filter(has_text="aetherd").filter(has_text="leaver").click()
+    expect(page.locator("article").last).to_contain_text("cannot be delivered")
+    expect(page.get_by_label("Answer")).to_have_count(0)
+
+
 def test_a_message_is_written_to_all_agents_at_once(console: Console) -> None:
     daemon, page = console.daemon, console.page
     agents = [daemon.demo("wait message", name=name)["agent"] for name in ("first-ear", "second-ear")]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 
 import pytest
 
 from aetherd.core.config import load
-from house import run_house, seed_database
+from house import forget_environment, run_house, seed_database
 from tests.contract.world import World, build
 from tests.faces import runtimes, serve
 
@@ -21,9 +20,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def world(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
-                patch.delenv(name)
+        forget_environment(patch)
         settings = load(home=tmp_path_factory.mktemp("world") / "aether", port=0, approval_wait_s=0.05)
     seed_database(settings, tmp_path_factory.getbasetemp() / "template.db")
     async with run_house(settings, runtimes()) as running, serve(running, lab=False) as faces:

@@ -1,4 +1,4 @@
-"""Errors, ids, time and the log."""
+"""Errors, ids, time, pages, short texts and the log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from aetherd.core import log
 from aetherd.core.clock import stamp
 from aetherd.core.context import Origin, origin
-from aetherd.core.errors import AetherError, Exhausted, NotFound, error_classes
+from aetherd.core.errors import AetherError, Exhausted, Invalid, NotFound, error_classes
 from aetherd.core.ids import new_id
-from aetherd.core.model import Model
+from aetherd.core.model import NEWEST, Model, position
+from aetherd.core.texts import one_line
 
 CODES = {
     "invalid": (422, False),
@@ -97,3 +98,19 @@ def test_a_log_line_off_a_terminal_is_json_with_actor_call_and_facts(monkeypatch
         "call_1",
         7,
     )
+
+
+@pytest.mark.parametrize("cursor", ["", "-1", "1.5", "٣", "agent_1", "9" * 19])
+def test_a_cursor_that_no_page_gave_is_refused_and_says_what_to_give(cursor: str) -> None:
+    with pytest.raises(Invalid, match="give the `cursor` of the page before") as refused:
+        position(cursor, NEWEST)
+    assert refused.value.data == {"field": "cursor"}
+
+
+def test_a_list_begins_where_it_says_and_goes_on_after_its_cursor() -> None:
+    assert (position(None, NEWEST), position(None, 0), position("42", NEWEST)) == (NEWEST, 0, 42)
+
+
+def test_a_text_is_put_on_one_line_that_is_never_too_long() -> None:
+    assert one_line(" two\n\twords ", 9) == "two words"
+    assert one_line("two words", 8) == "two wor…"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from aetherd.core.config import load
-from house import run_house, seed_database
+from house import forget_environment, run_house, seed_database
 from tests.faces import Faces, runtimes, serve
 
 
@@ -22,9 +21,7 @@ def anyio_backend() -> str:
 async def served(places: pytest.TempPathFactory, loop: str) -> AsyncIterator[Faces]:
     """Serve a new house, its unix sockets by this loop."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
-                patch.delenv(name)
+        forget_environment(patch)
         settings = load(home=places.mktemp("faces") / "aether", port=0, approval_wait_s=0.05, mcp_loop=loop)
     seed_database(settings, places.getbasetemp() / "template.db")
     async with run_house(settings, runtimes()) as running, serve(running) as faces:

@@ -74,7 +74,7 @@ class DaemonDouble:
         self.offer("aether_fs_write", self._write, False, "path", "content")
         self.offer("aether_fs_read", lambda a: {"text": self.files[a["path"]], "eof": True}, True, "path")
         self.offer("aether_message_inbox", lambda _: {"messages": [{"id": "msg_1", "text": "hi"}]}, True)
-        self.offer("aether_message_ack", lambda _: {"ok": True}, False, "id")
+        self.offer("aether_message_ack", lambda _: {"ok": True}, False, "ids")
 
     def offer(self, name: str, handler: Handler, read_only: bool, *required: str) -> None:
         self.tools[name] = (handler, read_only, list(required))
@@ -370,7 +370,7 @@ def test_the_demonstration_does_a_task_with_the_real_tools(agent: Agent, daemon:
     assert "a.txt" in report
     assert "No model was at work" in report
     assert dict(daemon.calls)["aether_memory_remember"]["layer"] == "episodic"
-    assert dict(daemon.calls)["aether_message_ack"] == {"id": "msg_1"}
+    assert dict(daemon.calls)["aether_message_ack"] == {"ids": ["msg_1"]}
 
 
 def test_it_does_not_claim_to_have_worked_on_the_goal(agent: Agent) -> None:

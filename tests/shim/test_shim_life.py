@@ -276,6 +276,17 @@ os.write(fd, b"after")
     assert ended.code == 0
 
 
+async def test_output_is_not_lost_when_the_shim_ends_before_anybody_asked_for_it(lab: Lab) -> None:
+    place, spawned = await lab.start(["sh", "-c", "read go; echo words"], stdio="pipes")
+    shim = await lab.attach(place, None)
+    assert await shim.send(1, b"\n") == "accepted"
+    await eventually(partial(_gone, spawned.shim_pid))
+    await shim.close_stdin(2)  # so it is found out
+    await shim.attach(0)
+    said, ended = await until_exit(shim)
+    assert (said, ended.code) == (b"words\n", 0)
+
+
 async def test_no_shim_and_no_record_is_gone(tmp_path: Path) -> None:
     with pytest.raises(ShimGone):
         await open_shim(tmp_path)

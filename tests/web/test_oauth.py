@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from aetherd.core.clock import SystemClock
 from aetherd.core.config import load
 from aetherd.core.errors import Unauthenticated
 from aetherd.kernel.token import grants
-from house import run_house
+from house import forget_environment, run_house
 from oauth_client import REDIRECT, Program, form, heard
 
 pytestmark = pytest.mark.anyio
@@ -34,9 +33,7 @@ def anyio_backend() -> str:
 async def shared(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """One house for all tests here: none of them minds the clients of another."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith("AETHER_"):
-                patch.delenv(name)
+        forget_environment(patch)
         settings = load(home=tmp_path_factory.mktemp("oauth") / "aether", port=0)
     async with run_house(settings) as running, serve(running) as made:
         yield made

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 import anyio.to_thread
 from sqlmodel import Session, col, func, select
 
+from aetherd.core import disk
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.context import Origin, origin
@@ -162,12 +161,12 @@ class AgentService:
         packed: Path | None = None
         if input.home == "archive":
             packed = self._settings.home / "archive" / f"{found.id}.tar.gz"
-            await anyio.to_thread.run_sync(_pack, place, packed, limiter=self._homes)
+            await anyio.to_thread.run_sync(disk.pack, place, packed, limiter=self._homes)
 
         # It asks again whether it is in use: packing may have taken long, and it may have been run since.
         await self._store.write(lambda tx: self._remove(tx, found.id, input.home))
         if input.home != "keep":  # only after the record says so
-            await anyio.to_thread.run_sync(shutil.rmtree, place, True, limiter=self._homes)
+            await anyio.to_thread.run_sync(disk.clear, place, limiter=self._homes)
         return answer.model_copy(update={"archive": str(packed) if packed else None})
 
     # For other rooms --------------------------------------------------------------------------------
@@ -287,7 +286,7 @@ class AgentService:
         """Remove an agent that another room made for a moment, with its home; `Conflict` while it is in use."""
         await self._store.write(lambda tx: self._remove(tx, agent, "delete"))
         place = self._settings.home / "agents" / agent
-        await anyio.to_thread.run_sync(shutil.rmtree, place, True, limiter=self._homes)
+        await anyio.to_thread.run_sync(disk.clear, place, limiter=self._homes)
 
     async def make_home(self, agent: str, uid: int | None) -> None:
         """Make an agent's directories with their owner and modes; those that exist stay as they are."""
@@ -385,16 +384,8 @@ def _own_directory(parent: int, name: str, uid: int | None) -> int:
 
 def _size(place: Path) -> int:
     total = 0
-    for directory, _, files in os.walk(place):
+    for _, _, files, descriptor in disk.walk(place):
         for name in files:
-            with_path = os.path.join(directory, name)
-            if not os.path.islink(with_path):
-                total += os.lstat(with_path).st_size
+            with suppress(OSError):  # gone meanwhile
+                total += os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_size
     return total
-
-
-def _pack(place: Path, target: Path) -> None:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tarfile.open(target, "w:gz") as archive:
-        archive.add(place, arcname=place.name, recursive=True)
-    os.chmod(target, 0o600)

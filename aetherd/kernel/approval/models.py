@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import Model, Page, Pid
 
 ApprovalState = Literal["pending", "allowed", "denied", "expired", "closed"]
 
@@ -22,7 +22,7 @@ class ApprovalList(Page):
     """Which questions."""
 
     state: ApprovalState | None = Field(default=None, description="only in this state; default all, newest first")
-    pid: int | None = Field(default=None, description="only of this process")
+    pid: Pid | None = Field(default=None, description="only of this process")
 
 
 class ApprovalRef(Model):

@@ -157,7 +157,7 @@ class ApprovalService:
             )
         found = await self._row(input.id)
         if (found.user, found.org) != (call.user, call.org):
-            raise NotFound(f"no approval {input.id}", kind="approval", id=input.id)
+            raise NotFound(f"no approval {input.id}; approval.list shows those there are", kind="approval", id=input.id)
         if input.decision == "allow_pattern":
             if not input.pattern:
                 raise Invalid("allow_pattern needs a `pattern`, such as Bash(git status*)", field="pattern")
@@ -253,7 +253,7 @@ class ApprovalService:
         return outcome_of(await self._answered(row.id, RUN_S, call), invocation.name, output)
 
     async def _go_on(self) -> None:
-        """After a restart: run what was allowed and not begun; say of what was begun that nobody knows."""
+        """Run, after a restart, what was allowed and not begun; say of what was begun that nobody knows."""
         await self._lifecycle.up.wait()  # the rooms that shall run it come up after this one
         unknown = "aetherd was stopped while it ran this; look whether it took effect before asking again"
         error = json.dumps(Internal(unknown).body()["error"])
@@ -344,7 +344,7 @@ class ApprovalService:
         return Asked(row.id, answer_of(row))
 
     def close_request(self, tx: Tx, pid: int, request: str) -> None:
-        """The runtime withdrew its question."""
+        """Close a question that its runtime withdrew."""
         rows = select(ApprovalRow).where(
             ApprovalRow.pid == pid, ApprovalRow.request == request, ApprovalRow.state == "pending"
         )
@@ -565,7 +565,7 @@ class ApprovalService:
     async def _row(self, key: str) -> ApprovalRow:
         row = await self._store.read(lambda session: session.get(ApprovalRow, key))
         if row is None:
-            raise NotFound(f"no approval {key}", kind="approval", id=key)
+            raise NotFound(f"no approval {key}; approval.list shows those there are", kind="approval", id=key)
         return row
 
     async def _wire(self, row: ApprovalRow) -> Approval:

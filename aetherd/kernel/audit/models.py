@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import Model, Page, Pid
 
 
 class AuditQuery(Page):
@@ -14,7 +14,7 @@ class AuditQuery(Page):
 
     actor: str | None = Field(default=None, description="only by this actor")
     operation: str | None = Field(default=None, description="only this operation, or a whole room (`process`)")
-    pid: int | None = Field(default=None, description="only calls made by this process")
+    pid: Pid | None = Field(default=None, description="only calls made by this process")
     outcome: Literal["ok", "refused", "failed", "open"] | None = Field(
         default=None, description="only calls that ended so; open: a stream that still flows"
     )

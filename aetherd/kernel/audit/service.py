@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.errors import AetherError, Forbidden, Invalid, NotFound, Unauthenticated
+from aetherd.core.model import NEWEST, position
 from aetherd.kernel.audit.models import AuditQuery, AuditRecord, AuditRecords
 from aetherd.kernel.audit.tables import AuditRow
 from aetherd.operations.dispatch import Invocation, Proceed
@@ -62,12 +63,9 @@ class AuditService:
                 rows = rows.where(AuditRow.outcome == input.outcome)
             if input.since is not None:
                 rows = rows.where(AuditRow.at >= input.since)
-            if input.cursor is not None:
-                rows = rows.where(col(AuditRow.id) < int(input.cursor))
+            rows = rows.where(col(AuditRow.id) < position(input.cursor, NEWEST))
             return list(session.exec(rows.order_by(col(AuditRow.id).desc()).limit(input.limit + 1)))
 
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("audit.query: cursor: not a cursor of this list")
         rows = await self._store.read(read)
         more = len(rows) > input.limit
         rows = rows[: input.limit]
@@ -144,7 +142,7 @@ class AuditService:
     async def _stream(
         self, items: AsyncIterator[BaseModel], invocation: Invocation, begun: float
     ) -> AsyncIterator[BaseModel]:
-        """One row for a stream: open when it opens, completed when it closes."""
+        """Write one row for a stream: open when it opens, completed when it closes."""
         key = await self._store.write(lambda tx: self._insert(tx, invocation, "open", None, begun))
         outcome, code = "ok", None
         try:

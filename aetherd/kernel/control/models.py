@@ -6,19 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from aetherd.core.model import Model
+from aetherd.core.model import Model, Pid
 
 
 class ControlRef(Model):
     """Names the process that is held."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
 
 
 class Acquire(Model):
     """Take a process over."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     reason: str | None = Field(default=None, max_length=2000, description="shown to others")
     wait_s: float = Field(default=30, ge=0, le=120, description="how long to wait until the keyboard is yours")
 
@@ -26,7 +26,7 @@ class Acquire(Model):
 class Release(Model):
     """Hand back."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     note: str | None = Field(default=None, max_length=20_000, description="what you did; the agent is told", repr=False)
 
 

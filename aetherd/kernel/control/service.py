@@ -165,20 +165,20 @@ class ControlService:
         return row.requested if row else None
 
     def renew(self, pid: int, call: Call | None) -> None:
-        """The holder was seen: the lease goes on."""
+        """Let the lease go on: its holder was seen."""
         row = self._leases.get(pid)
         if row is not None and call is not None and call.actor == row.holder:
             self._seen[pid] = self._clock.monotonic()
 
     def stepped(self, tx: Tx, pid: int, step: str | None) -> None:
-        """The supervisor went a step on."""
+        """Note that the supervisor went a step on."""
         row = tx.session.get(LeaseRow, pid)
         if row is not None:
             self._to(tx, row, step or "free")
             self._keep(tx, row)
 
     def rolled_back(self, tx: Tx, pid: int, why: str) -> None:
-        """The hand-over ended by itself."""
+        """Give the lease up: the hand-over ended by itself."""
         row = tx.session.get(LeaseRow, pid)
         if row is not None and row.holder is not None:
             self._free(tx, row, why)
@@ -186,7 +186,7 @@ class ControlService:
             self._keep(tx, row)
 
     def process_ended(self, tx: Tx, pid: int, reason: str) -> None:
-        """There is nothing left to hold."""
+        """Free the lease: there is nothing left to hold."""
         row = tx.session.get(LeaseRow, pid)
         if row is not None and (row.step != "free" or row.requested is not None):
             if row.holder is not None:

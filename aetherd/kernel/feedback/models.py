@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from aetherd.core.model import Model, Page
-
-LARGEST = 2**53 - 1  # the largest integer that JavaScript and SQLite both hold
+from aetherd.core.model import Model, Page, Pid, Serial
 
 Verdict = Literal["up", "down"]
 
@@ -16,16 +14,13 @@ Verdict = Literal["up", "down"]
 class FeedbackSubmit(Model):
     """Thumbs up or down, and why; a second one on the same thing takes the place of your first."""
 
-    pid: int = Field(ge=1, le=LARGEST, description="the run it is about")
+    pid: Pid = Field(description="the run it is about")
     verdict: Verdict = Field(description="up or down")
     comment: str = Field(
         default="", max_length=2000, description="why; the agent is told so when it runs the next time"
     )
-    step: int | None = Field(
-        default=None,
-        ge=1,
-        le=LARGEST,
-        description="id of an event of this run (process.timeline), if it is about one step",
+    step: Serial | None = Field(
+        default=None, description="id of an event of this run (process.timeline), if it is about one step"
     )
 
 
@@ -33,7 +28,7 @@ class FeedbackList(Page):
     """Which feedback; newest first."""
 
     agent: str | None = Field(default=None, max_length=100, description="only on this agent's runs (id or name)")
-    pid: int | None = Field(default=None, ge=1, le=LARGEST, description="only on this run")
+    pid: Pid | None = Field(default=None, description="only on this run")
     verdict: Verdict | None = Field(default=None, description="only up or only down")
 
 

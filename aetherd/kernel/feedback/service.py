@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
 from aetherd.core.clock import Clock, stamp
-from aetherd.core.errors import Forbidden, Invalid, NotFound
+from aetherd.core.errors import Forbidden, NotFound
 from aetherd.core.ids import new_id
+from aetherd.core.model import NEWEST, position
+from aetherd.core.texts import one_line
 from aetherd.events import EventLog
 from aetherd.kernel.feedback.events import FeedbackSubmitted
 from aetherd.kernel.feedback.models import Feedback, FeedbackList, Feedbacks, FeedbackSubmit
@@ -41,7 +42,7 @@ class FeedbackService:
         if (run.user, run.org) != (call.user, call.org):
             raise Forbidden(f"process {input.pid} belongs to somebody else", kind="process", id=str(input.pid))
         step = input.step
-        about = _cut(run.goal or "", ABOUT) if step is None else await self._step(input.pid, step)
+        about = one_line(run.goal or "", ABOUT) if step is None else await self._step(input.pid, step)
 
         def work(tx: Tx) -> FeedbackRow:
             same = select(FeedbackRow).where(FeedbackRow.pid == input.pid, FeedbackRow.step == step)
@@ -70,8 +71,6 @@ class FeedbackService:
     @operation("feedback.list", effect=Effect.READ, access=Rule.OWN)
     async def list_feedback(self, input: FeedbackList, call: Call) -> Feedbacks:
         """List what people said of runs, newest first; an agent sees what was said of its own."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("feedback.list: cursor: not a cursor of this list")
         rows = select(FeedbackRow).where(FeedbackRow.user == call.user, FeedbackRow.org == call.org)
         if call.agent is not None:
             rows = rows.where(FeedbackRow.agent == call.agent)
@@ -81,8 +80,7 @@ class FeedbackService:
             rows = rows.where(FeedbackRow.pid == input.pid)
         if input.verdict is not None:
             rows = rows.where(FeedbackRow.verdict == input.verdict)
-        if input.cursor is not None:
-            rows = rows.where(col(FeedbackRow.seq) < int(input.cursor))
+        rows = rows.where(col(FeedbackRow.seq) < position(input.cursor, NEWEST))
         rows = rows.order_by(col(FeedbackRow.seq).desc()).limit(input.limit + 1)
         found = await self._store.read(lambda session: list(session.exec(rows)))
         more, found = len(found) > input.limit, found[: input.limit]
@@ -103,8 +101,8 @@ class FeedbackService:
         lines = ["What the person said about your runs so far, newest first (aether_tool_call feedback.list has all):"]
         for row in await self._store.read(lambda session: list(session.exec(newest.limit(TOLD)))):
             what = f"run {row.pid}" + ("" if row.step is None else f", step {row.step}")
-            line = f"- {'good' if row.verdict == 'up' else 'bad'}: {what} ({_cut(row.about, 100)})"
-            line += f": {_cut(row.comment, TOLD_EACH)}" if row.comment else ""
+            line = f"- {'good' if row.verdict == 'up' else 'bad'}: {what} ({one_line(row.about, 100)})"
+            line += f": {one_line(row.comment, TOLD_EACH)}" if row.comment else ""
             if sum(map(len, lines)) + len(line) > TOLD_ALL:
                 break
             lines.append(line)
@@ -125,12 +123,7 @@ class FeedbackService:
             )
         data = json.loads(found[0].json)["data"]
         said = data.get("tool") or data.get("text") or data.get("title") or ""
-        return _cut(f"{found[0].type} {said}", ABOUT).strip()
-
-
-def _cut(text: str, length: int) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= length else f"{plain[:length]}…"
+        return one_line(f"{found[0].type} {said}", ABOUT).strip()
 
 
 def _wire(row: FeedbackRow) -> Feedback:

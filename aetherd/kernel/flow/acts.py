@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from aetherd.core.errors import AetherError, Exhausted, Forbidden, PendingApproval
 from aetherd.core.ids import new_id
+from aetherd.core.model import LARGEST
 from aetherd.kernel.flow.definition import Agent, Ask, CallSpec, Supervise
 from aetherd.kernel.flow.ledger import Failed, Ledger, Over
 from aetherd.kernel.flow.ports import Approvals, Processes, Run, Tokens
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 TEXT = 100_000  # characters kept of what an agent said, or a command printed
 STREAM_S = 3600.0  # the longest wait any operation offers
-FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 LASTING = {"invalid", "forbidden", "not_found", "unauthenticated"}  # another try comes to the same
 NOTE = (
     "\n\nYou may start up to {workers} workers by process.spawn, {depth} deep{cost}; more are refused. "
@@ -134,7 +133,7 @@ class Acts:
             return await self._last("process.output", {"pid": pid, "offset": offset, "limit": limit}, call)
 
         try:
-            end = (await part(2**62, 1)).offset
+            end = (await part(LARGEST, 1)).offset
             text = (await part(max(0, end - 4 * TEXT), 4 * TEXT)).text
         except AetherError:  # it was never launched, or printed nothing
             return ""
@@ -279,11 +278,19 @@ def _by(answer: Any) -> str:
 
 def _json_in(text: str) -> Any:
     """Return the JSON an agent answered with, bare or as the last fenced block."""
-    for found in (text, *reversed(FENCED.findall(text))):
+    for found in (text, *_fenced(text)):
         try:
             value = json.loads(found)
             json.dumps(value, allow_nan=False)
             return value
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     raise Failed(f"it was to answer with JSON and said: {text[:200]!r}", again=True)
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """Yield what stands between fences of no other language, the last first; in time that grows with the text alone."""
+    for part in reversed(text.split("```")[1:-1]):
+        language, line_end, block = part.partition("\n")
+        if line_end and language.strip() in ("", "json"):
+            yield block

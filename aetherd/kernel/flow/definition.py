@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from aetherd.core.errors import Invalid
-from aetherd.core.model import Model
+from aetherd.core.model import LARGEST, Model
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][\w-]{0,63}$")]
 OnError = Literal["fail", "continue"]
@@ -47,7 +47,7 @@ class Agent(Strict):
     cwd: str | None = None
     session: str | None = None
     limits: dict[str, Any] | None = None
-    budget: float | None = Field(default=None, ge=0)  # USD; it is ended when it has cost more
+    budget: float | None = Field(default=None, ge=0, le=LARGEST)  # USD; it is ended when it has cost more
     output: Literal["text", "json"] = "text"
 
     def wish(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class Definition(Strict):
     description: str = ""
     inputs: dict[Name, Input] = Field(default_factory=dict)
     defaults: Agent | None = None
-    budget: float | None = Field(default=None, ge=0)
+    budget: float | None = Field(default=None, ge=0, le=LARGEST)
     steps: list[Step] = Field(min_length=1)
     outputs: Any = None
 

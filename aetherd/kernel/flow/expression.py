@@ -19,13 +19,12 @@ Tree = Any  # nested tuples: (kind, …)
 
 LONGEST = 2_000  # characters of one expression
 DEEPEST = 40  # parentheses and `not` in one another
-RENDERED = 1 << 20  # characters that one text may become
+RENDERED, ALL = 1 << 20, 4 << 20  # characters that one text may become, and all that is filled in at once
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][\w-]*)|(?P<text>"(?:[^"\\]|\\.)*"|'[^']*')"""
     r"""|(?P<mark>==|!=|<=|>=|[<>.\[\]()]))"""
 )
-_BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _WORDS = {"and", "or", "not", "in", "contains"}
@@ -193,40 +192,84 @@ def _compare(sign: str, left: Any, right: Any) -> bool:
 # Texts with expressions in them ----------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
 def _parts(text: str) -> tuple[str | Expression, ...]:
-    """Cut a text into what stands as it is and what is to be put in."""
+    """Cut a text into what stands as it is and what is to be put in; a long text is not kept for the next time."""
+    return _kept(text) if len(text) <= LONGEST else _cut(text)
+
+
+def _cut(text: str) -> tuple[str | Expression, ...]:
     found: list[str | Expression] = []
     at = 0
-    for match in _BRACES.finditer(text):
-        found += [text[at : match.start()], read(match[1])]
-        at = match.end()
+    while (start := text.find("{{", at)) >= 0:
+        end = text.find("}}", start + 2)
+        if end < 0:
+            raise Wrong("`{{` without its `}}`")
+        found += [text[at:start], read(text[start + 2 : end])]
+        at = end + 2
     found.append(text[at:])
-    if any("{{" in part for part in found if isinstance(part, str)):
-        raise Wrong("`{{` without its `}}`")
     return tuple(part for part in found if part != "")
+
+
+_kept = lru_cache(maxsize=4096)(_cut)
 
 
 def render(value: Any, look: Look) -> Any:
     """Return a value with every `{{ … }}` in it replaced; raises `Wrong`."""
-    if isinstance(value, str):
-        if "{{" not in value:
-            return value
-        parts = _parts(value)
+    return _Filling(look).of(value)
+
+
+class _Filling:
+    """Fills in one value; a reference counts as long as what it names, each time, since each is written out later."""
+
+    def __init__(self, look: Look) -> None:
+        self._look, self._left = look, ALL
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value) if "{{" in value else value
+        if isinstance(value, Mapping):
+            return {key: self.of(inner) for key, inner in value.items()}
+        if isinstance(value, Sequence):
+            return [self.of(inner) for inner in value]
+        return value
+
+    def _text(self, text: str) -> Any:
+        parts = _parts(text)
         if len(parts) == 1 and isinstance(parts[0], Expression):
-            return parts[0].value(look)
+            value = parts[0].value(self._look)
+            self._take(weight(value, self._left))
+            return value
         written, length = list[str](), 0
         for part in parts:
-            written.append(part if isinstance(part, str) else written_out(part.value(look)))
+            written.append(part if isinstance(part, str) else written_out(part.value(self._look)))
             length += len(written[-1])
             if length > RENDERED:
                 raise Wrong(f"a text that becomes longer than {RENDERED:,} characters")
+        self._take(length)
         return "".join(written)
-    if isinstance(value, Mapping):
-        return {key: render(inner, look) for key, inner in value.items()}
-    if isinstance(value, Sequence):
-        return [render(inner, look) for inner in value]
-    return value
+
+    def _take(self, length: int) -> None:
+        self._left -= length
+        if self._left < 0:
+            raise Wrong(f"all that is filled in comes to more than {ALL:,} characters; name files instead")
+
+
+def weight(value: Any, most: int) -> int:
+    """Return how long a value is as JSON, nearly; of one that is longer than `most` only that it is."""
+    size, left = 0, [value]
+    while left and size <= most:
+        match left.pop():
+            case str(text):
+                size += len(text) + 3
+            case dict(fields):
+                size += sum(map(len, fields)) + 5 * len(fields)
+                left += fields.values()
+            case list(items):
+                size += 2 * len(items)
+                left += items
+            case _:
+                size += 8
+    return size
 
 
 def paths(value: Any) -> Iterator[Path]:

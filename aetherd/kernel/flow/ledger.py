@@ -17,9 +17,11 @@ import anyio
 from aetherd.core.clock import Clock, stamp
 from aetherd.events import Event
 from aetherd.kernel.flow.events import FlowAsked, FlowFinished, FlowStepFinished, FlowStepStarted
-from aetherd.kernel.flow.record import ENDED, PEOPLE, UPSERT, WITHIN, Bounds, Record, bare, records_of
+from aetherd.kernel.flow.expression import weight
+from aetherd.kernel.flow.record import ENDED, PEOPLE, UPSERT, WITHIN, Bounds, Record, records_of
 from aetherd.kernel.flow.stopping import Stopping
 from aetherd.store import Store, Tx
+from aetherd.store.rows import bare
 
 BUNDLE = 50  # steps without an effect in one write: some 3 ms
 OUTPUT, OUTPUTS = 256 * 1024, 32 * 1024 * 1024  # characters of one output as JSON, of all of a flow
@@ -315,18 +317,5 @@ class Ledger:
 
 
 def _size(output: Any) -> int:
-    """Return how long an output is as JSON, nearly; of one that is too long only that it is."""
-    size, left = 0, [output]
-    while left and size <= OUTPUT:
-        match left.pop():
-            case str(text):
-                size += len(text) + 3
-            case dict(fields):
-                size += sum(map(len, fields)) + 5 * len(fields)
-                left += fields.values()
-            case list(items):
-                size += 2 * len(items)
-                left += items
-            case _:
-                size += 8
-    return size
+    """Return how long an output is, nearly; of one that is too long only that it is."""
+    return weight(output, OUTPUT)

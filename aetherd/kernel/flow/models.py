@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import LARGEST, Model, Page
 
 State = Literal["running", "waiting", "completed", "failed", "cancelled"]
 StepState = Literal["running", "waiting", "unknown", "delayed", "completed", "failed", "skipped", "cancelled"]
@@ -24,15 +24,20 @@ class FlowRun(Model):
         "`outputs`, and `steps`. A step has a `name` and one of `agent`, `call`, `ask`, `set`, `parallel`, `each`, "
         "`loop`, `vote`, `supervise`; and `needs`, `when`, `retry`, `timeout_s`, `on_error`",
     )
-    file: str | None = Field(default=None, max_length=4096, description="or a YAML file with it")
-    workspace: str | None = Field(default=None, max_length=100, description="where the file is: a workspace")
-    agent: str | None = Field(default=None, max_length=100, description="where the file is: an agent's home")
-    inputs: dict[str, Any] = Field(default_factory=dict, repr=False, description="what its `inputs` name")
+    file: str | None = Field(default=None, max_length=4096, description="instead of `flow`: a YAML file that holds it")
+    workspace: str | None = Field(default=None, max_length=100, description="workspace (id or name) the file is in")
+    agent: str | None = Field(
+        default=None, max_length=100, description="agent (id or name) whose home the file is in; default your own"
+    )
+    inputs: dict[str, Any] = Field(default_factory=dict, repr=False, description="values for the inputs it declares")
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[\w][\w .@+-]*$", description="name of this run; default: the flow's"
     )
     budget: float | None = Field(
-        default=None, ge=0, description="USD; nothing is started that could cost more, nor what lies over it goes on"
+        default=None,
+        ge=0,
+        le=LARGEST,
+        description="USD: nothing is started that could exceed it, and what exceeds it is stopped",
     )
     dry_run: bool = Field(default=False, description="only check it, and show the plan and its worst-case cost")
     wait_s: float = Field(default=0, ge=0, le=60, description="wait so long for its end before answering")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlmodel import Session
+from aetherd.store.rows import fetch
 
 Row = dict[str, Any]
 ENDED = frozenset({"completed", "failed", "skipped", "cancelled"})
@@ -67,19 +67,6 @@ class Record:
             *(flow, self.path, self.seq, self.kind, self.state, self.attempt, self.pid, self.approval, self.due),
             *(output, self.error, self.cost_usd, self.started_at, self.ended_at, *bounds),
         )
-
-
-def fetch(cursor: sqlite3.Cursor) -> list[Row]:
-    """Return all that a statement gives, by column name."""
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def bare(session: Session) -> sqlite3.Cursor:
-    """Return a cursor on a reader's bare connection."""
-    connection = session.connection().connection.dbapi_connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection.cursor()
 
 
 def records_of(cursor: sqlite3.Cursor, flow: str) -> dict[str, Record]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from aetherd.core.clock import Clock, stamp
 from aetherd.core.context import Origin, origin
 from aetherd.core.errors import AetherError, Conflict, Exhausted, Invalid, NotFound
 from aetherd.core.ids import new_id
+from aetherd.core.model import NEWEST, position
 from aetherd.events import Hub
 from aetherd.kernel.flow import wire
 from aetherd.kernel.flow.acts import Acts, Neighbours
@@ -29,7 +29,7 @@ from aetherd.kernel.flow.models import Flow, FlowCancel, FlowGet, FlowList, Flow
 from aetherd.kernel.flow.plan import plan_of
 from aetherd.kernel.flow.ports import Approvals, Processes, Tokens
 from aetherd.kernel.flow.reading import plain
-from aetherd.kernel.flow.record import Row, bare, fetch
+from aetherd.kernel.flow.record import Row
 from aetherd.kernel.flow.runner import Runner
 from aetherd.kernel.flow.stopping import Stopping
 from aetherd.kernel.flow.tables import FlowRow
@@ -39,10 +39,12 @@ from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.operations.registry import Registry
 from aetherd.store import Store, Tx, rider
+from aetherd.store.rows import bare, fetch
 
 logger = logging.getLogger(__name__)
 
-MOST_OPEN = 1_000  # flows of one user that have not ended
+MOST_OPEN, MOST_OF_ONE = 1_000, 50  # flows of one user, and of one agent, that have not ended
+DEEPEST = 8  # flows that run one another
 AGAIN_S = 2.0  # before a flow goes on that the database did not let go on
 ONE = Subject("flow", "id")
 
@@ -108,6 +110,8 @@ class FlowService:
         It goes on by itself, also after a restart, and repeats nothing that was done; `dry_run` shows the plan and
         what it costs at worst. Texts of a step may hold `{{ inputs.x }}`, `{{ steps.a.output }}`, `{{ item }}`.
         """
+        if sum(one.startswith("flow_") for one in call.chain) >= DEEPEST:
+            raise Exhausted(f"flows run one another at most {DEEPEST} deep; repeat with `loop` or `each`", most=DEEPEST)
         given = input.flow if input.flow is not None else await self._file(input, call)
         raw = await plain(given)
 
@@ -151,8 +155,6 @@ class FlowService:
     @operation("flow.list", effect=Effect.READ, access=Rule.OWN)
     async def list_flows(self, input: FlowList, call: Call) -> Flows:
         """List flows, newest first; an agent sees those it runs."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("flow.list: cursor: not a cursor of this list")
         where, values = ["user = ?", "org = ?"], [call.user, call.org]
         if call.agent is not None:
             where, values = [*where, "agent = ?"], [*values, call.agent]
@@ -164,7 +166,7 @@ class FlowService:
             rows = fetch(
                 bare(session).execute(
                     f"SELECT * FROM flow WHERE {' AND '.join(where)} AND seq < ? ORDER BY seq DESC LIMIT ?",
-                    (*values, int(input.cursor) if input.cursor else 1 << 62, input.limit + 1),
+                    (*values, position(input.cursor, NEWEST), input.limit + 1),
                 )
             )
             return rows, self._stopping.costs(session, [row["id"] for row in rows if row["ended_at"] is None])
@@ -179,8 +181,6 @@ class FlowService:
     @operation("flow.get", effect=Effect.READ, access=ONE, positional=("id",))
     async def get(self, input: FlowGet, call: Call) -> Flow:
         """Show where a flow stands: its steps, what they came to and cost, and its outputs once it is done."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("flow.get: cursor: not a cursor of this list")
 
         def query(session: Session) -> tuple[Row, list[Row], dict[str, float]]:
             cursor = bare(session)
@@ -274,12 +274,12 @@ class FlowService:
         return str(found.text)
 
     def _room(self, tx: Tx, call: Call) -> None:
-        full = tx.execute(
-            "SELECT 1 FROM flow WHERE user = ? AND org = ? AND ended_at IS NULL LIMIT 1 OFFSET ?",
-            (call.user, call.org, MOST_OPEN - 1),
-        ).fetchone()
-        if full:
-            raise Exhausted(f"{MOST_OPEN:,} flows have not ended; cancel some first (flow.list, flow.cancel)")
+        bounds: list[tuple[str, str, int]] = [("user", call.user, MOST_OPEN)]
+        bounds += [("agent", call.agent, MOST_OF_ONE)] if call.agent is not None else []
+        for column, whose, most in bounds:
+            query = f"SELECT 1 FROM flow WHERE {column} = ? AND org = ? AND ended_at IS NULL LIMIT 1 OFFSET ?"
+            if tx.execute(query, (whose, call.org, most - 1)).fetchone():
+                raise Exhausted(f"{most:,} flows have not ended; cancel some first (flow.list, flow.cancel)")
 
     async def _row(self, key: str) -> Row:
         return await self._store.read(lambda session: found(bare(session), key))
@@ -289,7 +289,7 @@ def found(cursor: Any, key: str) -> Row:
     """Return a flow by its id."""
     rows = fetch(cursor.execute("SELECT * FROM flow WHERE id = ?", (key,)))
     if not rows:
-        raise NotFound(f"no flow {key}", kind="flow", id=key)
+        raise NotFound(f"no flow {key}; flow.list shows those there are", kind="flow", id=key)
     return rows[0]
 
 

@@ -11,11 +11,12 @@ from sqlmodel import Session
 from aetherd.core.errors import AetherError, Conflict, Exhausted
 from aetherd.core.ids import new_id
 from aetherd.kernel.flow.ports import Approvals, Processes
-from aetherd.kernel.flow.record import Row, bare, fetch
+from aetherd.kernel.flow.record import Row
 from aetherd.kernel.flow.watch import Watch
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.operation import Call
 from aetherd.store import Store, Tx
+from aetherd.store.rows import bare, fetch
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from aetherd.kernel.flow.definition import Vote
 
 MOST = 2_000  # characters kept of what a voter said
+VOTE = re.compile(r"\W*vote\W*:\W*", re.IGNORECASE)  # matched at the begin of a line, so that no text takes long
 
 
 def ballot(vote: Vote, question: str, options: Sequence[str]) -> str:
@@ -22,10 +23,13 @@ def ballot(vote: Vote, question: str, options: Sequence[str]) -> str:
 def choice(text: str, options: Sequence[str]) -> str | None:
     """Return the option somebody chose; None when it is none of them."""
     known = {option.strip().casefold(): option for option in options}
-    said = re.findall(r"^\W*vote\W*:\W*(.+?)[\s.*_`]*$", text, re.IGNORECASE | re.MULTILINE)
+    lines, said = [line for line in text.splitlines() if line.strip()], list[str]()
+    for line, after in zip(lines, [*lines[1:], ""], strict=False):
+        if (found := VOTE.match(line)) is not None:
+            said.append(line[found.end() :] or after)
     for word in (*reversed(said), text):
-        if (found := known.get(word.strip(" \t\n\"'*_`.").casefold())) is not None:
-            return found
+        if (option := known.get(word.strip(" \t\n\"'*_`.").casefold())) is not None:
+            return option
     return None
 
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aetherd.core.ids import new_id
+from aetherd.core.model import position
 from aetherd.kernel.flow.models import SHOWN, Flow, FlowGet, FlowStep, Plan
-from aetherd.kernel.flow.record import Row, fetch
+from aetherd.kernel.flow.record import Row
 from aetherd.operations.operation import Call
+from aetherd.store.rows import fetch
 
 KEPT = ("actor", "user", "org", "agent", "pid", "toolset", "token", "client", "confirm")
 
@@ -41,7 +43,7 @@ def page(cursor: sqlite3.Cursor, input: FlowGet) -> list[Row]:
     return fetch(
         cursor.execute(
             f"SELECT * FROM flow_step WHERE {' AND '.join(where)} AND seq > ? ORDER BY seq LIMIT ?",
-            (*values, int(input.cursor or 0), input.limit + 1),
+            (*values, position(input.cursor, 0), input.limit + 1),
         )
     )
 

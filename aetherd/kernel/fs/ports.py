@@ -64,7 +64,7 @@ class Shared(Protocol):
         ...
 
     def settle(self, paths: Sequence[str]) -> None:
-        """What was begun is over, done or not."""
+        """Note that what was begun is over, done or not."""
         ...
 
 

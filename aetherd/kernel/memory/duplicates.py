@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from aetherd.kernel.memory.rows import Record, fetch
+from aetherd.kernel.memory.rows import Record
 from aetherd.kernel.memory.search import Filter, Index, having, words
+from aetherd.store.rows import fetch
 
 LONG = 10_000  # characters; longer memories are left alone
 RAREST = 8  # words of one memory that are looked up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -66,8 +67,10 @@ class HttpEmbedder:
             found = self._vectors(answer)
             if len(found) != len(texts) or not all(found):
                 raise ValueError(f"{len(found)} vectors for {len(texts)} texts")
+            if not all(math.isfinite(math.hypot(*one)) for one in found):
+                raise ValueError("a vector that is not of finite numbers")
             return found
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise Unavailable(f"embedder {self._url}: an answer that is not understood: {exc!r}"[:300]) from exc
 
     @abstractmethod

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from aetherd.core.clock import Clock
-from aetherd.kernel.memory.rows import Record, bare, load
+from aetherd.core.texts import one_line
+from aetherd.kernel.memory.rows import Record, load
 from aetherd.kernel.memory.scopes import Sight, Wish
 from aetherd.kernel.memory.search import CANDIDATES, search
 from aetherd.kernel.memory.vectors import Vectors, fuse
 from aetherd.store import Store
+from aetherd.store.rows import bare
 
 HALF_LIFE = timedelta(days=30)
 ANYWAY = 0.7  # of its fit what is trivial keeps, and what is old: they decide among what fits about as well
@@ -54,8 +56,7 @@ class Finder:
         found = await self.find(goal[:20_000], CONTEXT_MEMORIES, sight, wish, journals=False)
         lines, size = [], 0
         for row, score in found:
-            text = " ".join(row["content"].split())
-            line = f"- [{row['id']}] {text[:CONTEXT_EACH]}{'…' if len(text) > CONTEXT_EACH else ''}"
+            line = f"- [{row['id']}] {one_line(row['content'], CONTEXT_EACH)}"
             if score < CONTEXT_FIT * found[0][1] or size + len(line) > CONTEXT_ALL - 150:
                 break
             lines.append(line)

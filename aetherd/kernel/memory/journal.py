@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from aetherd.core.ids import new_id
+from aetherd.core.texts import one_line
 from aetherd.kernel.memory import rows
 from aetherd.kernel.memory.events import MemoryForgotten, MemoryRemembered
 from aetherd.kernel.memory.ports import Run
@@ -12,6 +13,8 @@ from aetherd.kernel.memory.scopes import Place
 from aetherd.store import Tx
 
 TAG = "journal"
+OUTCOMES = ("running", "completed", "failed", "killed", "limited")
+HOUSE_TAGS = {TAG, *OUTCOMES, "reflection", "demo"}  # written by the house itself: they say nothing of the subject
 KEPT = 200  # newest of one agent
 IMPORTANCE = 0.1
 GOAL, RESULT = 400, 800  # characters
@@ -59,11 +62,11 @@ def text(run: Run) -> str:
     facts = [f"after {took}"] if took else []
     if run.cost_usd:
         facts.append(f"for ${run.cost_usd:.4f}")
-    lines = [" ".join([said, *facts]) + (f": {_cut(run.error, RESULT)}" if run.error else "")]
+    lines = [" ".join([said, *facts]) + (f": {one_line(run.error, RESULT)}" if run.error else "")]
     if run.goal:
-        lines.append(f"Goal: {_cut(run.goal, GOAL)}")
+        lines.append(f"Goal: {one_line(run.goal, GOAL)}")
     if run.result:
-        lines.append(f"Result: {_cut(run.result, RESULT)}")
+        lines.append(f"Result: {one_line(run.result, RESULT)}")
     return "\n".join(lines)
 
 
@@ -77,8 +80,3 @@ def _took(begun: str | None, ended: str | None) -> str:
         return ""
     span = datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
     return str(timedelta(seconds=round(max(0.0, span.total_seconds()))))
-
-
-def _cut(text: str, length: int) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= length else f"{plain[:length]}…"

@@ -14,6 +14,7 @@ from aetherd.kernel.memory.models import Merged
 from aetherd.kernel.memory.search import Filter, Index
 from aetherd.operations.operation import Call
 from aetherd.store import Tx
+from aetherd.store.rows import bare
 
 TAGS = 20
 
@@ -29,7 +30,7 @@ class Look:
 
 def look(session: Session, filter: Filter, similarity: float, limit: int, before: int) -> Look:
     """Find what says the same."""
-    cursor = rows.bare(session)
+    cursor = bare(session)
     groups, keys = Duplicates(cursor, filter, similarity, Index(cursor)).groups(limit, before)
     return Look(groups, len(keys), str(keys[-1]) if len(keys) == limit else None)
 

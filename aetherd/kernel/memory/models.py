@@ -171,7 +171,7 @@ class Consolidate(Model):
     """Which memories to look through, and how alike is alike."""
 
     namespace: Namespace | None = Field(
-        default=None, description="default agent for an agent, which has private notes, and global for a person"
+        default=None, description="whose: default `agent`, the private notes, for an agent, and `global` for a person"
     )
     workspace: Ref | None = Field(default=None, description="this workspace's memories (id or name)")
     agent: Ref | None = Field(default=None, description="for people: only this agent's memories (id or name)")

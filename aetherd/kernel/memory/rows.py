@@ -7,28 +7,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlmodel import Session
-
 from aetherd.core.errors import Conflict, NotFound
 from aetherd.kernel.memory.tables import MemoryRow, MergedRow
+from aetherd.store.rows import fetch
 
 Record = dict[str, Any]
 SHOWN = 2_000  # characters of one memory in a list
 KEPT = ", ".join(name for name in MemoryRow.model_fields if name in MergedRow.model_fields)
 COLUMNS = f"{KEPT}, journal"
-
-
-def fetch(cursor: sqlite3.Cursor) -> list[Record]:
-    """Return all that a statement gives, by column name."""
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def bare(session: Session) -> sqlite3.Cursor:
-    """Return a cursor on a reader's bare connection: a search is some twenty small statements."""
-    connection = session.connection().connection.dbapi_connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection.cursor()
 
 
 def load(cursor: sqlite3.Cursor, keys: Sequence[int]) -> list[Record]:
@@ -51,7 +37,7 @@ def find(cursor: sqlite3.Cursor, key: str) -> Record:
     ):
         if found := fetch(cursor.execute(query, (key,))):
             return found[0]
-    raise NotFound(f"no memory {key}", kind="memory", id=key)
+    raise NotFound(f"no memory {key}; memory.list shows those there are", kind="memory", id=key)
 
 
 def living(cursor: sqlite3.Cursor, key: str) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
@@ -12,7 +11,8 @@ from sqlmodel import Session
 
 from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
-from aetherd.core.errors import AetherError, Forbidden, Invalid
+from aetherd.core.errors import AetherError, Forbidden
+from aetherd.core.model import NEWEST, position
 from aetherd.kernel.memory import journal, merging, rows, sharing
 from aetherd.kernel.memory import models as m
 from aetherd.kernel.memory.finding import Finder
@@ -23,9 +23,9 @@ from aetherd.kernel.memory.scopes import GLOBAL, Place, Scopes, Wish
 from aetherd.kernel.memory.vectors import vectors_of
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
+from aetherd.store.rows import bare
 
 ONE = Subject("memory", "id")
-BEGINNING = 1 << 62  # above every key
 
 
 class MemoryService:
@@ -46,9 +46,11 @@ class MemoryService:
             yield
 
     def health(self) -> dict[str, Any]:
-        """Say whether memories are found by meaning, if that is wanted."""
+        """Say whether memories are found by meaning, if that is wanted, and by what."""
         trouble = self._trouble or (self._vectors.trouble if self._vectors is not None else "")
-        return {"ok": not trouble, "detail": trouble and f"memories are found by their words alone: {trouble}"}
+        if trouble:
+            return {"ok": False, "detail": f"memories are found by their words alone: {trouble}"}
+        return {"ok": True, "detail": "" if self._vectors is None else self._vectors.compared}
 
     def offers(self) -> Mapping[str, Any]:
         """Say who owns a memory, give starting processes what fits their goal, note what came of a run."""
@@ -100,7 +102,7 @@ class MemoryService:
 
         def query(session: Session) -> list[str]:
             merged = "SELECT id FROM memory_merged WHERE merged_into = ? ORDER BY id DESC"
-            return [key for (key,) in rows.bare(session).execute(merged, (input.id,))]
+            return [key for (key,) in bare(session).execute(merged, (input.id,))]
 
         return m.WholeMemory(
             **rows.fields(row),
@@ -113,12 +115,12 @@ class MemoryService:
     @operation("memory.list", effect=Effect.READ, access=Rule.OWN)
     async def list_memories(self, input: m.MemoryList, call: Call) -> m.Memories:
         """List memories, newest first; an agent sees its own and those that are shared with it."""
-        before = self._before(input.cursor, "memory.list")
+        before = position(input.cursor, NEWEST)
         wish = await self._wish(input, call, input.layer, tuple(input.tags))
         where, values = self._scopes.of(call).condition(wish)
 
         def query(session: Session) -> list[Record]:
-            cursor = rows.bare(session)
+            cursor = bare(session)
             keys = cursor.execute(
                 f"SELECT m.seq FROM memory m WHERE m.seq < ? AND {where} ORDER BY m.seq DESC LIMIT ?",
                 (before, *values, input.limit + 1),
@@ -159,7 +161,7 @@ class MemoryService:
         The newest stays as it is; the others are found through it only, and memory.get still shows them. Memories
         that differ in a number or a negation are never merged.
         """
-        before = self._before(input.cursor, "memory.consolidate")
+        before = position(input.cursor, NEWEST)
         agent = await self._scopes.agent(input.agent, call)
         if call.agent is not None and agent not in (None, call.agent):
             raise Forbidden("only its author or a person merges a memory; leave out `agent`", kind="agent", id=agent)
@@ -214,17 +216,13 @@ class MemoryService:
         return str(self._keeper.keep(tx, input, GLOBAL if agent is None else Place("agent", agent), call)["id"])
 
     def tags_of(self, session: Session, agent: str) -> dict[str, int]:
-        """Count the tags of what an agent lately remembered on purpose, most used first."""
+        """Count the tags of what an agent lately remembered on purpose, most used first, without the house's own."""
         newest = "SELECT tags FROM memory WHERE agent = ? AND journal IS NULL ORDER BY seq DESC LIMIT 1000"
         counted = f"SELECT value, count(*) FROM ({newest}) AS m, json_each(m.tags) GROUP BY value ORDER BY 2 DESC, 1"
-        return dict(rows.bare(session).execute(counted, (agent,)).fetchall())
+        found = bare(session).execute(counted, (agent,)).fetchall()
+        return {tag: count for tag, count in found if tag not in journal.HOUSE_TAGS}
 
     # Inside -----------------------------------------------------------------------------------------
-
-    def _before(self, cursor: str | None, name: str) -> int:
-        if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor):
-            raise Invalid(f"{name}: cursor: not a cursor of this list")
-        return BEGINNING if cursor is None else int(cursor)
 
     async def _wish(self, input: m.Recall | m.MemoryList, call: Call, layer: str | None, tags: tuple[str, ...]) -> Wish:
         place = None if input.workspace is None else await self._scopes.workspace(input.workspace, call)
@@ -238,4 +236,4 @@ class MemoryService:
             return False
 
     async def _row(self, key: str) -> Record:
-        return await self._store.read(lambda session: rows.find(rows.bare(session), key))
+        return await self._store.read(lambda session: rows.find(bare(session), key))

@@ -1,4 +1,4 @@
-"""Vectors: memories found by meaning, when an embedder is set; exact search within the filter, no index.
+"""Vectors: memories found by meaning, when an embedder is set.
 
 What is remembered is embedded after its commit by one task, from a bounded queue. What does not fit into the queue,
 or could not be embedded, is found again by looking for memories without a vector: at the start and when the queue ran
@@ -8,12 +8,12 @@ over. A query that gets no vector in time is answered by words alone.
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
+import struct
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -22,12 +22,10 @@ from sqlmodel import Session
 from aetherd.core.config import Settings
 from aetherd.core.errors import AetherError
 from aetherd.kernel.memory.embedders import KINDS, Embedder
-from aetherd.kernel.memory.rows import bare
+from aetherd.kernel.memory.nearest import NEAREST, Way, choose
 from aetherd.kernel.memory.search import Filter
 from aetherd.store import Store, Tx
-
-if TYPE_CHECKING:
-    import numpy
+from aetherd.store.rows import bare
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +35,6 @@ TEXT = 8_000  # characters of a memory that are embedded
 QUERY_S = 1.0  # how long a recall waits for the vector of its query
 REST_S = 10.0  # how long none does after it failed
 RETRY_S = (1.0, 60.0)
-NEWEST = 20_000  # vectors compared for one filter
-NEAREST = 50  # of these, those that count
 NEW = (
     "SELECT m.seq, substr(m.content, 1, ?) FROM memory m LEFT JOIN memory_vector v ON v.seq = m.seq AND v.model = ? "
     "WHERE v.seq IS NULL AND m.journal IS NULL AND"
@@ -48,11 +44,10 @@ NEW = (
 class Vectors:
     """Keeps memories embedded, and finds those near a query."""
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
-        import numpy  # 15 MB that a daemon without an embedder does not pay
-
-        self._numpy: Any = numpy
-        self._store, self._embedder = store, embedder
+    def __init__(self, store: Store, embedder: Embedder, way: Way, why: str) -> None:
+        self._store, self._embedder, self._way = store, embedder, way
+        self.compared = f"vectors are compared by {way.name}" + (f": {why}" if why else "")
+        store.on_connect(way.prepare)
         self._queue: deque[int] = deque()
         self._below: int | None = 1 << 62  # memories under it may lack a vector; None: none does
         self._news = anyio.Event()
@@ -71,46 +66,27 @@ class Vectors:
         """Have a memory embedded once the commit stands."""
         tx.after(lambda: self._add(key))
 
-    async def of(self, query: str) -> numpy.ndarray[Any, Any] | None:
+    async def of(self, query: str) -> bytes | None:
         """Return where a query stands; None when that cannot be told now."""
         if anyio.current_time() < self._rests_until:
             return None
         try:
             with anyio.fail_after(QUERY_S):
                 (found,) = await self._embedder.embed([query[:TEXT]], query=True)
-                return self._unit(found)
+                return _unit(found)
         except (AetherError, TimeoutError) as exc:
             self._rests_until = anyio.current_time() + REST_S
             logger.warning("recall by words alone for %g s: %s", REST_S, str(exc) or f"no vector in {QUERY_S:g} s")
         return None
 
-    def nearest(self, cursor: sqlite3.Cursor, vector: numpy.ndarray[Any, Any], filters: Sequence[Filter]) -> list[int]:
+    def nearest(self, cursor: sqlite3.Cursor, vector: bytes, filters: Sequence[Filter]) -> list[int]:
         """Return the memories nearest to a vector that the filters let through, nearest first."""
         found: dict[int, float] = {}
         for filter in filters:
-            keys, blobs = self._read(cursor, filter, vector.nbytes)
-            if keys:
-                matrix = self._numpy.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(keys), -1)
-                found.update(zip(keys, (matrix @ vector).tolist(), strict=True))
+            found.update(self._way.near(cursor, self._embedder.model, vector, filter))
         return sorted(found, key=lambda key: (-found[key], -key))[:NEAREST]
 
     # ------------------------------------------------------------------------------------------------
-
-    def _read(self, cursor: sqlite3.Cursor, filter: Filter, size: int) -> tuple[list[int], list[bytes]]:
-        narrow, values = "", tuple[object, ...]()
-        if filter.narrow:  # a few of many: by the index; else the newest, one after the other
-            narrow = "v.seq IN (SELECT rowid FROM memory_fts WHERE memory_fts MATCH ? ORDER BY rowid DESC LIMIT ?) AND"
-            values = (filter.narrow, NEWEST)
-        rows = cursor.execute(
-            f"SELECT v.seq, v.vector FROM memory_vector v CROSS JOIN memory m ON m.seq = v.seq WHERE {narrow} "
-            f"v.model = ? AND length(v.vector) = ? AND {filter.where} ORDER BY v.seq DESC LIMIT ?",
-            (*values, self._embedder.model, size, *filter.values, NEWEST),
-        ).fetchall()
-        return [int(key) for key, _ in rows], [blob for _, blob in rows]
-
-    def _unit(self, vector: Sequence[float]) -> numpy.ndarray[Any, Any]:
-        found = self._numpy.asarray(vector, dtype="<f4")
-        return found / max(float(self._numpy.linalg.norm(found)), 1e-12)  # type: ignore[no-any-return]
 
     def _add(self, key: int) -> None:
         if len(self._queue) < QUEUE:
@@ -162,7 +138,7 @@ class Vectors:
     async def _embed(self, batch: Sequence[tuple[int, str]]) -> None:
         vectors = await self._embedder.embed([text for _, text in batch], query=False)
         rows = [
-            (self._embedder.model, self._unit(vector).tobytes(), key, TEXT, text)
+            (self._embedder.model, _unit(vector), key, TEXT, text)
             for (key, text), vector in zip(batch, vectors, strict=True)
         ]
         await self._store.write(
@@ -187,6 +163,13 @@ def vectors_of(store: Store, settings: Settings) -> tuple[Vectors | None, str]:
     """Return what the settings ask for, and why it cannot be had."""
     if settings.embedder is None:
         return None, ""
-    if find_spec("numpy") is None:
-        return None, "setting embedder needs numpy: pip install 'aetherd[vectors]'"
-    return Vectors(store, KINDS[settings.embedder](settings)), ""
+    way, why = choose()
+    if way is None:
+        return None, f"{why}; setting embedder needs either: pip install 'aetherd[vectors]'"
+    return Vectors(store, KINDS[settings.embedder](settings), way, why), ""
+
+
+def _unit(vector: Sequence[float]) -> bytes:
+    """Return it at length 1, as it is stored."""
+    length = max(math.hypot(*vector), 1e-12)
+    return struct.pack(f"<{len(vector)}f", *(one / length for one in vector))

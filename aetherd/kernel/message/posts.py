@@ -156,7 +156,7 @@ class Posts:
         return row.id
 
     def leave(self, agent: str) -> None:
-        """Something may be handed to an agent."""
+        """Note that something may be handed to an agent."""
         self._waiting.add(agent)
         self._left.set()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 
 from sqlmodel import Session, col, select
 
-from aetherd.core.errors import Forbidden, Invalid, NotFound
+from aetherd.core.errors import Forbidden, NotFound
+from aetherd.core.model import NEWEST, position
 from aetherd.kernel.message.models import Message, MessageInbox, Messages, MessageThread
 from aetherd.kernel.message.posts import OWNER
 from aetherd.kernel.message.tables import MessageRow
@@ -20,7 +20,7 @@ def one(session: Session, key: str) -> MessageRow:
     """Return a message by its id."""
     row = session.exec(select(MessageRow).where(MessageRow.id == key)).first()
     if row is None:
-        raise NotFound(f"no message {key}", kind="message", id=key)
+        raise NotFound(f"no message {key}; message.inbox shows those there are", kind="message", id=key)
     return row
 
 
@@ -39,14 +39,14 @@ def enter(session: Session, thread: str, call: Call) -> None:
         mine = some.where((MessageRow.agent == call.agent) | (MessageRow.recipient == call.agent))
     found = session.exec(mine.limit(1)).first() or session.exec(some.limit(1)).first()
     if found is None:
-        raise NotFound(f"no thread {thread}", kind="thread", id=thread)
+        raise NotFound(f"no thread {thread}; message.inbox shows those there are", kind="thread", id=thread)
     if not party(found, call):
         raise Forbidden(f"thread {thread} is between others", kind="thread", id=thread)
 
 
 def inbox(session: Session, input: MessageInbox, recipient: str | None, call: Call) -> Messages:
     """Return what a recipient got, newest first."""
-    before = _position(input.cursor, 1 << 62, "message.inbox")
+    before = position(input.cursor, NEWEST)
     rows = select(MessageRow).where(
         MessageRow.user == call.user,
         MessageRow.org == call.org,
@@ -61,7 +61,7 @@ def inbox(session: Session, input: MessageInbox, recipient: str | None, call: Ca
 
 def thread(session: Session, input: MessageThread, call: Call) -> Messages:
     """Return what the caller sent and got in a conversation, oldest first; a person sees all of it."""
-    after = _position(input.cursor, 0, "message.thread")
+    after = position(input.cursor, 0)
     enter(session, input.thread, call)
     rows = select(MessageRow).where(
         MessageRow.thread == input.thread,
@@ -105,14 +105,6 @@ def wire(row: MessageRow) -> Message:
             "data": None if row.data is None else json.loads(row.data),
         }
     )
-
-
-def _position(cursor: str | None, start: int, name: str) -> int:
-    if cursor is None:
-        return start
-    if not re.fullmatch(r"[0-9]{1,18}", cursor):
-        raise Invalid(f"{name}: cursor: not a cursor of this list")
-    return int(cursor)
 
 
 def _page(rows: list[MessageRow], limit: int) -> Messages:

@@ -58,7 +58,7 @@ class Beside:
 
         row, inc = await self._w.store.read(query)
         if row is None:
-            raise NotFound(f"no process {pid}", kind="process", id=pid)
+            raise NotFound(f"no process {pid}; process.list shows those there are", kind="process", id=pid)
         return Place(
             pid=pid,
             agent=row.agent,

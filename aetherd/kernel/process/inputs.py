@@ -85,7 +85,7 @@ class Sender:
                 logger.debug("process %d: %s", self._s.pid, exc)
 
     async def _settle(self, shim: Shim, inc: IncarnationRow) -> None:
-        """After a crash: what the shim has taken was sent; what it has not is sent again under its number."""
+        """Note after a crash what the shim has taken as sent; send what it has not again under its number."""
         if inc.frame == 0 and shim.hello.last_input == 0:
             return  # fresh: nothing of it was ever sent
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_serializer
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import LARGEST, MB, Count, Model, Page, Pid, Serial
 
 Tier = Literal["docker", "bwrap", "host"]
 
@@ -18,16 +18,16 @@ class SandboxWish(Model):
     network: str | None = Field(default=None, description="egress policy; needs a sandbox tier")
     image: str | None = Field(default=None, description="container image; needs tier docker")
     graphical: bool = Field(default=False, description="with a desktop; needs a sandbox tier")
-    gpu: bool | int = Field(default=False, description="with GPUs")
+    gpu: bool | Count = Field(default=False, description="with GPUs")
 
 
 class Limits(Model):
     """Hard limits the kernel enforces; left out means none."""
 
     open_files: int | None = Field(default=None, ge=16, le=1_048_576, description="RLIMIT_NOFILE")
-    memory_mb: int | None = Field(default=None, ge=16, description="address space of each process, RLIMIT_AS")
-    file_mb: int | None = Field(default=None, ge=1, description="largest file it may write, RLIMIT_FSIZE")
-    wall_s: float | None = Field(default=None, gt=0, description="stopped after this many seconds")
+    memory_mb: MB | None = Field(default=None, ge=16, description="address space of each process, RLIMIT_AS")
+    file_mb: MB | None = Field(default=None, description="largest file it may write, RLIMIT_FSIZE")
+    wall_s: float | None = Field(default=None, gt=0, le=LARGEST, description="stopped after this many seconds")
 
 
 class ProcessSpawn(Model):
@@ -61,9 +61,11 @@ class ProcessSpawn(Model):
         default="worker", description="which aether tools it is shown"
     )
     limits: Limits = Field(default_factory=Limits, description="hard limits")
-    budget: float | None = Field(default=None, ge=0, description="USD; enforced when the model gateway lands")
+    budget: float | None = Field(
+        default=None, ge=0, le=LARGEST, description="USD; enforced when the model gateway lands"
+    )
     priority: int = Field(default=0, ge=-10, le=10, description="higher starts sooner when the queue is full")
-    parent: int | None = Field(default=None, description="pid of the spawning process; set for agents")
+    parent: Pid | None = Field(default=None, description="pid of the spawning process; set for agents")
     session: Literal["resume", "new"] = Field(
         default="resume", description="with `agent`: go on in its last conversation of this runtime, or start afresh"
     )
@@ -78,13 +80,13 @@ class ProcessSpawn(Model):
 class ProcessRef(Model):
     """Names one process."""
 
-    pid: int = Field(ge=1, description="our process id, not the kernel's")
+    pid: Pid = Field(description="our process id, not the kernel's")
 
 
 class OwnProcessRef(Model):
     """Names one process; without a pid the caller's own."""
 
-    pid: int | None = Field(default=None, ge=1, description="process id; default is the calling agent's own")
+    pid: Pid | None = Field(default=None, description="process id; default is the calling agent's own")
 
 
 class ProcessList(Page):
@@ -159,10 +161,10 @@ class ProcessTree(Model):
 class Timeline(Page):
     """Which part of a process's story."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     limit: int = Field(default=200, ge=1, le=500, description="most events to return")
-    before: int | None = Field(default=None, ge=1, description="only events older than this id; newest page first")
-    after: int | None = Field(default=None, ge=0, description="only events newer than this id")
+    before: Serial | None = Field(default=None, description="only events older than this id; newest page first")
+    after: Count | None = Field(default=None, description="only events newer than this id")
 
 
 class TimelineEvents(Model):
@@ -175,7 +177,7 @@ class TimelineEvents(Model):
 class ProcessWait(Model):
     """Wait for something to be done."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     until: Literal["result", "exit"] = Field(
         default="result", description="`result`: the goal is finished or the process ended; `exit`: it ended"
     )
@@ -185,7 +187,7 @@ class ProcessWait(Model):
 class ProcessSignal(Model):
     """A signal for the whole tree."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     signal: Literal["TERM", "KILL", "STOP", "CONT", "INT", "USR1", "USR2"] = Field(description="sent to the whole tree")
 
 
@@ -200,7 +202,7 @@ class Signalled(Model):
 class ProcessSend(Model):
     """Text for a running agent, by its runtime's own protocol."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     text: str = Field(min_length=1, max_length=200_000, description="what the agent is told")
     priority: Literal["now", "next", "queue"] = Field(
         default="next",
@@ -219,9 +221,9 @@ class Sent(Model):
 class ProcessOutput(Model):
     """Which bytes."""
 
-    pid: int = Field(ge=1, description="process id")
-    incarnation: int | None = Field(default=None, ge=1, description="default is the newest")
-    offset: int = Field(default=0, ge=0, description="absolute byte offset")
+    pid: Pid = Field(description="process id")
+    incarnation: Serial | None = Field(default=None, description="default is the newest")
+    offset: Count = Field(default=0, description="absolute byte offset")
     limit: int = Field(default=65_536, ge=1, le=1_048_576, description="most bytes")
     follow: bool = Field(default=False, description="go on until the end; streams")
     stderr: bool = Field(default=False, description="the last bytes of standard error instead (pipes only)")
@@ -264,7 +266,7 @@ class ProcessResult(Model):
 class SetPriority(Model):
     """A new priority."""
 
-    pid: int = Field(ge=1, description="process id")
+    pid: Pid = Field(description="process id")
     priority: int = Field(ge=-10, le=10, description="higher starts sooner when the queue is full")
 
 

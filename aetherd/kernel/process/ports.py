@@ -79,11 +79,11 @@ class Approvals(Protocol):
         ...
 
     def close_request(self, tx: Tx, pid: int, request: str) -> None:
-        """The runtime withdrew it."""
+        """Close a question that its runtime withdrew."""
         ...
 
     def close_process(self, tx: Tx, pid: int, reason: str) -> None:
-        """The runtime that asked has ended: close its questions."""
+        """Close the questions of a runtime that has ended."""
         ...
 
     def open_in(self, tx: Tx, pid: int) -> int:

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session, col, func, or_, select
 
+from aetherd.core import disk
 from aetherd.core.errors import Invalid
+from aetherd.core.model import NEWEST, position
 from aetherd.kernel.process.models import (
     Process,
     ProcessNode,
@@ -120,10 +122,7 @@ def page(
         query = query.where(ProcessRow.state == state)
     if agent is not None:
         query = query.where(or_(ProcessRow.agent == agent, ProcessRow.name == agent))
-    if cursor is not None:
-        if not cursor.isdecimal():
-            raise Invalid("cursor: not a cursor of this list", field="cursor")
-        query = query.where(col(ProcessRow.pid) < int(cursor))
+    query = query.where(col(ProcessRow.pid) < position(cursor, NEWEST))
     return list(session.exec(query.order_by(col(ProcessRow.pid).desc()).limit(limit)))
 
 
@@ -194,7 +193,7 @@ def timeline(session: Session, input: Timeline) -> TimelineEvents:
     newest_first = input.after is None
     edge = "id < :edge" if newest_first else "id > :edge"
     values: dict[str, Any] = {"pid": input.pid, "limit": input.limit + 1}
-    values["edge"] = (input.before or 2**62) if newest_first else input.after
+    values["edge"] = (input.before or NEWEST) if newest_first else input.after
     rows = session.connection().execute(
         text(
             f"SELECT id, body FROM event WHERE pid = :pid AND {edge} "
@@ -236,7 +235,7 @@ def changed_files(cwd: Path, since: float, uid: int | None = None, until: float 
     """
     found: list[str] = []
     seen = 0
-    for directory, directories, files in os.walk(cwd):
+    for directory, directories, files, _ in disk.walk(cwd):
         directories[:] = sorted(name for name in directories if name not in SKIPPED)
         for name in sorted(files):
             seen += 1

@@ -408,14 +408,14 @@ class ProcessService:
         return self._roster.living(agent)
 
     def answered(self, tx: Tx, pid: int, decision: Mapping[str, Any]) -> None:
-        """A person answered a runtime's question: queue the answer in the same transaction."""
+        """Queue a person's answer to a runtime's question in the same transaction."""
         row = self._record.row(tx, pid)
         if State(row.state) not in ENDED:
             self._record.answer(tx, row, decision)
             tx.after(lambda: self.poke(pid))
 
     def asked(self, tx: Tx, pid: int) -> None:
-        """An agent asked a person something, or a question of its was answered or closed: show whether it waits."""
+        """Show whether an agent waits: it asked a person something, or a question of its was answered or closed."""
         row = self._record.row(tx, pid)
         if State(row.state) not in ENDED:
             self._record.questions(tx, row)
@@ -557,7 +557,7 @@ class ProcessService:
     async def _row(self, pid: int) -> ProcessRow:
         row = await self._store.read(lambda session: session.get(ProcessRow, pid))
         if row is None:
-            raise NotFound(f"no process {pid}", kind="process", id=pid)
+            raise NotFound(f"no process {pid}; process.list shows those there are", kind="process", id=pid)
         return row
 
     async def _living(self, pid: int) -> ProcessRow:

@@ -1,4 +1,4 @@
-"""One task per process: launch, attend, hand over, end.
+"""One task per process: launch or adopt, attend, end; `handover.py` has what ends an incarnation politely.
 
 It works from what is written: `want` (the mode the process shall be in) against the living incarnation's
 mode. So a daemon killed in any step of a hand-over finds, when it comes back, a difference to work off:
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +22,7 @@ from aetherd.core.errors import AetherError, Unavailable
 from aetherd.events import Frame
 from aetherd.kernel.process.ending import Next, after, killed
 from aetherd.kernel.process.events import ProcessAdopted, ProcessBlocked, ProcessStarted
+from aetherd.kernel.process.handover import Handover
 from aetherd.kernel.process.inputs import Sender
 from aetherd.kernel.process.launch import open_door, prepare
 from aetherd.kernel.process.lines import Lines
@@ -54,10 +53,6 @@ logger = logging.getLogger(__name__)
 
 BIG = 256 * 1024  # bytes; lines longer than this together are decoded in a thread: a MB of JSON takes 10 ms
 UNSAVED = 1024 * 1024  # bytes decoded that may be decoded again after a crash, when nothing lasting came of them
-INTERRUPT_S = 5.0
-DRAIN_S = 5.0
-TERM_S = 3.0
-DISMISSED_S = 0.05  # the idle time of one whose result was all that was wanted
 FAILURES = 5  # times in a row that supervising may fail before it is given up; the agent is left alone
 BIRTH_S = 5.0  # most that a shim takes from its fork to its process
 UNKNOWN_S = 2.0  # between looks at a shim that neither answers nor is dead
@@ -77,18 +72,17 @@ class Supervisor:
         self.changed = anyio.Event()  # replaced at each change of the row: waiters look again
         self.decoding = anyio.Lock()  # held while a thread uses the decoder
         self.sender = Sender(workshop, self)
-        self._mode_changed = anyio.Event()
-        self._turn_ended = anyio.Event()
-        self._dismissed = False
+        self._handover = Handover(workshop, self)
+        self.dismissed = False
 
     def dismiss(self) -> None:
         """Have it end as soon as it rests."""
-        self._dismissed = True
+        self.dismissed = True
         self.notice()
 
     def poke(self) -> None:
-        """The row was changed from outside: look again."""
-        self._mode_changed.set()
+        """Look again: the row was changed from outside."""
+        self._handover.wake()
         self.sender.wake()
         self.notice()
 
@@ -126,7 +120,7 @@ class Supervisor:
             self.notice()
 
     async def _once(self) -> bool:
-        """One incarnation from start or adoption to exit; False when the process has ended."""
+        """Attend one incarnation from start or adoption to exit; False when the process has ended."""
         found = await self._living()
         if found is None:
             if State(self.row.state) in ENDED:
@@ -183,7 +177,7 @@ class Supervisor:
         return shim, spawn, decoder
 
     async def _make_true(self) -> None:
-        """What was written before the daemon was killed may not have been done."""
+        """Do what was written before the daemon was killed and may not have been done."""
         if self.row.ended_by is not None:
             await self._w.kill_tree(self.pid)
         elif self.row.state == State.PAUSED:
@@ -311,7 +305,7 @@ class Supervisor:
         self.notice()
 
     async def _launch_failed(self, exc: Exception, mode: str) -> None:
-        """A TUI that cannot be opened rolls the takeover back; anything else ends the process."""
+        """Roll the takeover back when a TUI cannot be opened; end the process for anything else."""
         text = str(exc)
         if mode == "tui":
             await self._close(lambda row: Next(back=f"its terminal could not be opened: {text}"))
@@ -328,13 +322,12 @@ class Supervisor:
         structured = inc.stdio == "pipes"
         if structured:
             await shim.attach(inc.offset)
-        self._turn_ended = anyio.Event()
         async with anyio.create_task_group() as group:
             if isinstance(shim, Shim):
                 group.start_soon(self.sender.serve, shim, inc, decoder)
-                group.start_soon(self._change_mode, shim, inc, decoder)
+                group.start_soon(self._handover.change, shim, inc, decoder)
                 if structured:
-                    group.start_soon(self._retire, shim, inc, decoder)
+                    group.start_soon(self._handover.retire, shim, inc, decoder)
                     group.start_soon(self.welcome)
             lines = Lines(inc.offset)
             while True:
@@ -399,8 +392,7 @@ class Supervisor:
             return False
         self.row = await self._w.store.write(work)
         if not self.row.turn:
-            self._turn_ended.set()
-            self._turn_ended = anyio.Event()
+            self._handover.turn_ended()
         self.sender.wake()
         self.notice()
         inc.offset = offset
@@ -413,46 +405,6 @@ class Supervisor:
             )
         )
 
-    # Handing over ------------------------------------------------------------------------------------
-
-    async def _change_mode(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
-        """When another mode is wanted, end this incarnation politely; what follows is launched after its exit."""
-        while True:
-            event = self._mode_changed = anyio.Event()
-            self.row = await self._w.read_row(self.pid)  # another room changes what is wanted
-            if self.row.want != inc.mode and self._w.can_change_mode(self.row):
-                break
-            await event.wait()
-        if inc.mode == "headless":
-            if self.row.turn:
-                await self._step("interrupting")
-                await self.sender.interrupt()
-                with anyio.move_on_after(INTERRUPT_S):
-                    while self.row.turn:
-                        await self._turn_ended.wait()
-            await self._step("draining")
-            await self.sender.close(shim, inc, decoder)
-            await anyio.sleep(DRAIN_S)  # the exit cancels this task
-        else:
-            await self._step("returning")
-        await self._signal_main(signal.SIGTERM)
-        await anyio.sleep(TERM_S)
-        await self._signal_main(signal.SIGKILL)
-
-    async def _retire(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
-        """End a run that is done and that nobody has told anything for a while."""
-        while True:
-            row, changed = self.row, self.changed
-            idle = DISMISSED_S if self._dismissed else self._w.settings.idle_exit_s
-            resting = row.started_at is not None and not row.turn and row.outcome != "running"
-            ready = idle and resting and row.want == inc.mode and row.state == State.RUNNING
-            with anyio.move_on_after(idle if ready else None) as scope:
-                await changed.wait()
-            if scope.cancelled_caught:
-                await self.sender.close(shim, inc, decoder)
-                await anyio.sleep(DRAIN_S)
-                await self._signal_main(signal.SIGTERM)
-
     async def welcome(self) -> None:
         """Let other rooms bring what waited for this agent to run."""
         for hook in self._w.start_hooks:
@@ -460,48 +412,6 @@ class Supervisor:
                 await hook(self.pid, self.row.agent)
             except Exception:
                 logger.exception("process %d: what waited for its start could not be brought", self.pid)
-
-    async def _follow(self, spawn: Spawn, since: float) -> Callable[[Tx], None]:
-        """Return what writes what was said in the TUI, and the conversation the person left, if it is another."""
-        adapter, number = self._w.adapter(self.row.runtime), self.row.incarnation
-
-        def look() -> tuple[str | None, list[Output]]:
-            moved = adapter.ended_in(spawn, since)
-            return moved, list(adapter.transcript(replace(spawn, session=moved or spawn.session), since))
-
-        moved, told = await anyio.to_thread.run_sync(look)
-
-        def work(tx: Tx) -> None:
-            row = self._w.record.row(tx, self.pid)
-            row.session = moved or row.session
-            self._w.record.outputs(tx, row, told, number)
-
-        return work
-
-    async def _step(self, step: str) -> None:
-        def work(tx: Tx) -> ProcessRow:
-            row = self._w.record.row(tx, self.pid)
-            self._w.step(tx, row, step)
-            return row
-
-        self.row = await self._w.store.write(work)
-        self.notice()
-
-    async def _signal_main(self, number: signal.Signals) -> None:
-        inc = self.incarnation
-        if inc is None or not inc.os_pid or not inc.start_time or not inc.boot_id:
-            return
-        try:
-            handle = os.pidfd_open(inc.os_pid)
-        except ProcessLookupError:
-            return
-        try:
-            if alive(inc.os_pid, inc.start_time, inc.boot_id):  # checked while the handle pins the pid
-                signal.pidfd_send_signal(handle, number)
-        except ProcessLookupError:
-            pass
-        finally:
-            os.close(handle)
 
     # Ending ------------------------------------------------------------------------------------------
 
@@ -511,7 +421,7 @@ class Supervisor:
         assert inc is not None
         since = datetime.fromisoformat(inc.started_at).timestamp()
         lived = self._w.clock.now().timestamp() - since
-        followed = await self._follow(spawn, since) if inc.mode == "tui" else None
+        followed = await self._handover.follow(spawn, since) if inc.mode == "tui" else None
         stderr = await anyio.to_thread.run_sync(last_words, self._w.shim_dir(self.pid, inc.number), inc.stdio)
         said = stderr.decode("utf-8", "replace")
 

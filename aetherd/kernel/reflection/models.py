@@ -6,14 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import Model, Page, Pid
 
 
 def _tidy(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tag.strip().lower() for tag in tags if tag.strip()))
 
-
-LARGEST = 2**53 - 1  # the largest integer that JavaScript and SQLite both hold
 
 Lesson = Annotated[str, Field(min_length=1, max_length=1000)]
 Tags = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=10), AfterValidator(_tidy)]
@@ -36,14 +34,14 @@ class ReflectionAdd(Model):
         default="global", description="who recalls it. global: all agents of the same user; agent: you alone"
     )
     tags: Tags = Field(default=[], description="words to find it by")
-    pid: int | None = Field(default=None, ge=1, le=LARGEST, description="the run; default your own that is running")
+    pid: Pid | None = Field(default=None, description="the run; default your own that is running")
 
 
 class ReflectionList(Page):
     """Which reflections; newest first."""
 
     agent: str | None = Field(default=None, max_length=100, description="only this agent's (id or name)")
-    pid: int | None = Field(default=None, ge=1, le=LARGEST, description="only on this run")
+    pid: Pid | None = Field(default=None, description="only on this run")
 
 
 class Reflection(Model):

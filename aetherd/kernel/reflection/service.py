@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -13,6 +12,8 @@ from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.errors import Conflict, Forbidden, Invalid
 from aetherd.core.ids import new_id
+from aetherd.core.model import NEWEST, position
+from aetherd.core.texts import one_line
 from aetherd.kernel.reflection.events import ReflectionAdded
 from aetherd.kernel.reflection.models import Reflection, ReflectionAdd, ReflectionList, Reflections
 from aetherd.kernel.reflection.ports import Agents, Memories, Processes
@@ -21,7 +22,7 @@ from aetherd.operations.operation import Call, Effect, Rule, Subject, operation
 from aetherd.store import Store, Tx
 
 PER_RUN = 10  # most reflections on one run
-GOAL = 200  # characters of the run's goal in the memory
+GOAL = 100  # characters of the first line of the run's goal in the memory
 IMPORTANCE = 0.6
 ASKED = (
     "Before you finish, look back at this run once, if there is something to learn from it: aether_tool_call with "
@@ -102,8 +103,6 @@ class ReflectionService:
     @operation("reflection.list", effect=Effect.READ, access=Rule.OWN)
     async def list_reflections(self, input: ReflectionList, call: Call) -> Reflections:
         """List what agents learnt from their runs, newest first; an agent sees its own."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("reflection.list: cursor: not a cursor of this list")
         rows = select(ReflectionRow).where(ReflectionRow.user == call.user, ReflectionRow.org == call.org)
         if call.agent is not None:
             rows = rows.where(ReflectionRow.agent == call.agent)
@@ -111,8 +110,7 @@ class ReflectionService:
             rows = rows.where(ReflectionRow.agent == (await self._agents.find(input.agent, call)).id)
         if input.pid is not None:
             rows = rows.where(ReflectionRow.pid == input.pid)
-        if input.cursor is not None:
-            rows = rows.where(col(ReflectionRow.seq) < int(input.cursor))
+        rows = rows.where(col(ReflectionRow.seq) < position(input.cursor, NEWEST))
         rows = rows.order_by(col(ReflectionRow.seq).desc()).limit(input.limit + 1)
         found = await self._store.read(lambda session: list(session.exec(rows)))
         more, found = len(found) > input.limit, found[: input.limit]
@@ -131,8 +129,8 @@ class ReflectionService:
 
 def _remembered(input: ReflectionAdd, pid: int, goal: str | None) -> str:
     """Say what was learnt so that it is understood without the run."""
-    aim = " ".join((goal or "").split())
-    lines = [f"Learnt in run {pid} (rated {input.rating} of 5)" + (f", which was to: {aim[:GOAL]}" if aim else "")]
+    aim = one_line(next((line for line in (goal or "").splitlines() if line.strip()), ""), GOAL)
+    lines = [f"Learnt in run {pid} (rated {input.rating} of 5)" + (f", which was to: {aim}" if aim else "")]
     lines += [f"- {lesson}" for lesson in input.lessons]
     lines += [f"Next time: {input.differently}"] if input.differently else []
     lines += [f"Could become a skill: {input.skill}"] if input.skill else []

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, case, func, literal
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from aetherd.core.errors import Invalid
+from aetherd.core.model import position
 from aetherd.kernel.skill import wire
 from aetherd.kernel.skill.book import had_by, of_user
 from aetherd.kernel.skill.models import Proposal, SkillDiscover, Skills
@@ -24,7 +24,7 @@ def find(session: Session, input: SkillDiscover, call: Call, agent: str | None) 
     """Return a page; `agent` is whose skills are meant, None all of the person's agents."""
     said = list(dict.fromkeys(re.findall(r"\w+", input.query.lower())))
     words = ([word for word in said if len(word) > 2] or said)[:WORDS]
-    start = _position(input.cursor)
+    start = position(input.cursor, 0)
     score = _score(words)
     rows = select(SkillRow, VersionRow, score).where(
         of_user(call.user, call.org),
@@ -70,11 +70,3 @@ def _score(words: Sequence[str]) -> ColumnElement[int]:
         for column, weight in ((SkillRow.name, 8), (VersionRow.description, 3), (VersionRow.text, 1)):
             total = total + case((func.instr(func.lower(col(column)), word) > 0, weight), else_=0)
     return total
-
-
-def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not re.fullmatch(r"[0-9]{1,9}", cursor):
-        raise Invalid("skill.discover: cursor: not a cursor of this list")
-    return int(cursor)

@@ -185,7 +185,7 @@ class Making:
         row = tx.session.get(SkillRow, key)
         if row is None:
             if number > 1:
-                raise Conflict("the skill is gone", id=key)
+                raise Conflict(f"skill {key} was removed meanwhile", id=key)
             mine = select(func.count()).select_from(SkillRow).where(of_user(call.user, call.org))
             if tx.session.exec(mine).one() >= SKILLS:
                 raise Exhausted(f"there are {SKILLS:,} skills; remove one first")

@@ -126,7 +126,9 @@ class SkillDiscover(Page):
     """What it should be good for."""
 
     query: str = Field(default="", max_length=500, description="words; the best fit comes first; empty lists all")
-    proposals: bool = Field(default=False, description="also what waits for a person, and what became of yours")
+    proposals: bool = Field(
+        default=False, description="also proposals that wait for a person, and what became of yours"
+    )
     agent: str | None = Field(default=None, max_length=100, description="only what this agent (id or name) has")
 
 

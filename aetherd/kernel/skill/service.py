@@ -143,7 +143,7 @@ class SkillService:
 
     @operation("skill.install", access=Rule.OWN, positional=("path",))
     async def install(self, input: m.SkillInstall, call: Call) -> m.Skill:
-        """Take a skill from a folder or an archive (zip, tar); what is odd in it is refused unwritten."""
+        """Take a skill from a folder or an archive (zip, tar); one with anything unsafe in it is refused, unwritten."""
         files = await self._sources.read(input, call)
         return await self._skill(await self._making.make(files, call, "install"))
 

@@ -55,7 +55,7 @@ class Trying:
         """Look the files over, then run each test, or the steps with these inputs; each in a new home."""
         until = anyio.current_time() + timeout_s
         async with self._agent(call) as home:
-            done = [await self._files(files, Where(home, place))]
+            done = [await self._files(files, Where(home, place), until)]
         if recipe is None:
             if inputs:
                 raise Invalid("inputs: it has no steps to give them to", field="inputs")
@@ -81,7 +81,7 @@ class Trying:
             with anyio.CancelScope(shield=True):
                 await self._agents.discard(made.id)
 
-    async def _files(self, files: Tree, where: Where) -> CaseDone:
+    async def _files(self, files: Tree, where: Where, until: float) -> CaseDone:
         """Check that what SKILL.md links to is there, and that scripts can be read by what runs them."""
         wrong = []
         text = files[MAIN].text or ""
@@ -91,9 +91,12 @@ class Trying:
         for path in files:
             if (check := CHECKS.get(path.rpartition(".")[2])) is None:
                 continue
-            argv = [*check, str(where.skill / path)]
-            ran = await self._commands.run(where, argv, cwd=where.home.path, timeout_s=SCRIPT_S)
-            if (problem := problem_of(ran, SCRIPT_S)) is not None:
+            argv, limit = [*check, str(where.skill / path)], min(SCRIPT_S, until - anyio.current_time())
+            if limit <= 0:
+                wrong.append(f"{path}: the time was up before it was looked at")
+                break
+            ran = await self._commands.run(where, argv, cwd=where.home.path, timeout_s=limit)
+            if (problem := problem_of(ran, limit)) is not None:
                 wrong.append(f"{path}: {problem}")
         return CaseDone(name="files", passed=not wrong, problem="; ".join(wrong) or None, steps=[])
 

@@ -22,10 +22,11 @@ from aetherd.kernel.task.events import (
     TaskQueued,
 )
 from aetherd.kernel.task.notices import Notices
-from aetherd.kernel.task.rows import Record, fetch, find, seen
+from aetherd.kernel.task.rows import Record, find, seen
 from aetherd.kernel.task.tables import TaskRow
 from aetherd.operations.operation import Call
 from aetherd.store import Tx
+from aetherd.store.rows import fetch
 
 MOST_OPEN = 20_000  # unfinished tasks of one user
 BACKOFF_MAX_S = 3600.0

@@ -7,34 +7,20 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlmodel import Session
-
 from aetherd.core.errors import Forbidden, NotFound
 from aetherd.kernel.task.models import Task
 from aetherd.operations.operation import Call
+from aetherd.store.rows import fetch
 
 Record = dict[str, Any]
 SHOWN = 2_000  # characters of a text or a result in a list, or of an input
-
-
-def fetch(cursor: sqlite3.Cursor) -> list[Record]:
-    """Return all that a statement gives, by column name."""
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def bare(session: Session) -> sqlite3.Cursor:
-    """Return a cursor on a reader's bare connection."""
-    connection = session.connection().connection.dbapi_connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection.cursor()
 
 
 def find(cursor: sqlite3.Cursor, key: str) -> Record:
     """Return a task by its id."""
     found = fetch(cursor.execute("SELECT * FROM task WHERE id = ?", (key,)))
     if not found:
-        raise NotFound(f"no task {key}", kind="task", id=key)
+        raise NotFound(f"no task {key}; task.list shows those there are", kind="task", id=key)
     return found[0]
 
 

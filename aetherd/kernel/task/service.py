@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,8 +11,9 @@ import anyio
 from sqlmodel import Session
 
 from aetherd.core.clock import Clock
-from aetherd.core.errors import Forbidden, Invalid, NotFound
+from aetherd.core.errors import Forbidden, NotFound
 from aetherd.core.ids import new_id
+from aetherd.core.model import NEWEST, position
 from aetherd.kernel.task import rows
 from aetherd.kernel.task.models import (
     Cancelled,
@@ -41,6 +41,7 @@ from aetherd.kernel.task.rows import SHOWN, Record
 from aetherd.kernel.task.tables import TaskRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
 from aetherd.store import Store, Tx
+from aetherd.store.rows import bare, fetch
 
 SWEEP_S = 5.0  # how late a lease that ended may be noticed
 ITS_MAKER = Subject("task", "id")
@@ -73,7 +74,7 @@ class TaskService:
 
     async def owner(self, key: str) -> Owner:
         """Return whose a task is: its maker's."""
-        row = await self._store.read(lambda session: rows.find(rows.bare(session), key))
+        row = await self._store.read(lambda session: rows.find(bare(session), key))
         return Owner(row["agent"], row["user"], row["org"])
 
     # Operations -------------------------------------------------------------------------------------
@@ -111,8 +112,6 @@ class TaskService:
     @operation("task.list", effect=Effect.READ, access=Rule.OWN)
     async def list_tasks(self, input: TaskList, call: Call) -> Tasks:
         """List tasks, newest first; an agent sees those anybody may take, and those it has to do with."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("task.list: cursor: not a cursor of this list")
         where, values = ["user = ?", "org = ?"], [call.user, call.org]
         if call.agent is not None:
             where, values = [*where, rows.VISIBLE], [*values, call.agent]
@@ -128,11 +127,11 @@ class TaskService:
                 values.append(value)
 
         def query(session: Session) -> tuple[list[Record], dict[str, list[str]]]:
-            cursor = rows.bare(session)
-            found = rows.fetch(
+            cursor = bare(session)
+            found = fetch(
                 cursor.execute(
                     f"SELECT * FROM task WHERE {' AND '.join(where)} AND seq < ? ORDER BY seq DESC LIMIT ?",
-                    (*values, int(input.cursor) if input.cursor else 1 << 62, input.limit + 1),
+                    (*values, position(input.cursor, NEWEST), input.limit + 1),
                 )
             )
             return found, rows.needs(cursor, [row["id"] for row in found])
@@ -149,7 +148,7 @@ class TaskService:
         """Show one task in full: where it stands, who has it, what came of it."""
 
         def query(session: Session) -> Task:
-            cursor = rows.bare(session)
+            cursor = bare(session)
             return _whole(cursor, rows.seen(cursor, input.id, call))
 
         return await self._store.read(query)
@@ -227,7 +226,7 @@ class TaskService:
             )
 
         def goal(session: Session) -> str:
-            row = rows.seen(rows.bare(session), input.id, call)
+            row = rows.seen(bare(session), input.id, call)
             return f"{row['title']}\n\n{row['text']}\n\nThis is task {row['id']}. {how(row['id'])}"
 
         given: list[Delegated] = []
@@ -253,7 +252,7 @@ class TaskService:
     def done_by(self, session: Session, agent: str) -> dict[str, int]:
         """Count the tasks an agent has done by queue, most first."""
         done = "SELECT queue, count(*) FROM task WHERE holder_agent = ? AND state = 'done' GROUP BY queue"
-        return dict(rows.bare(session).execute(f"{done} ORDER BY 2 DESC, 1", (agent,)).fetchall())
+        return dict(bare(session).execute(f"{done} ORDER BY 2 DESC, 1", (agent,)).fetchall())
 
     # ------------------------------------------------------------------------------------------------
 
@@ -315,7 +314,7 @@ class TaskService:
     async def _sweep(self) -> None:
         """Look at what is due, and write only when something is."""
         due = "SELECT 1 FROM task WHERE state IN ('claimed', 'delayed') AND due <= ? LIMIT 1"
-        while await self._store.read(lambda s: rows.bare(s).execute(due, (self._queue.now(),)).fetchone()):
+        while await self._store.read(lambda s: bare(s).execute(due, (self._queue.now(),)).fetchone()):
             if await self._store.write(self._queue.sweep) < SWEPT:
                 return
 

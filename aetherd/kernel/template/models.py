@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import LARGEST, MB, Model, Page
 
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Toolset = Literal["worker", "lead", "operator", "all"]
@@ -24,9 +24,9 @@ Tools = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Fie
 class TemplateLimits(Model):
     """Hard limits of a run, as process.spawn takes them; left out means none."""
 
-    wall_s: float | None = Field(default=None, gt=0, description="stopped after this many seconds")
-    memory_mb: int | None = Field(default=None, ge=16, description="address space of each process, RLIMIT_AS")
-    file_mb: int | None = Field(default=None, ge=1, description="largest file it may write, RLIMIT_FSIZE")
+    wall_s: float | None = Field(default=None, gt=0, le=LARGEST, description="stopped after this many seconds")
+    memory_mb: MB | None = Field(default=None, ge=16, description="address space of each process, RLIMIT_AS")
+    file_mb: MB | None = Field(default=None, description="largest file it may write, RLIMIT_FSIZE")
     open_files: int | None = Field(default=None, ge=16, le=1_048_576, description="RLIMIT_NOFILE")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
@@ -11,8 +10,9 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from aetherd.core.clock import Clock, stamp
-from aetherd.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound
+from aetherd.core.errors import Conflict, Exhausted, Forbidden, NotFound
 from aetherd.core.ids import new_id
+from aetherd.core.model import position
 from aetherd.kernel.template import events, models
 from aetherd.kernel.template.shelf import Role, Spec, builtin, known
 from aetherd.kernel.template.tables import RatingRow, TemplateRow
@@ -50,9 +50,7 @@ class TemplateService:
 
         Each has instructions, a runtime, limits, and the only tools its agents can use.
         """
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("template.list: cursor: not a cursor of this list")
-        start = int(input.cursor or 0)
+        start = position(input.cursor, 0)
 
         def query(session: Session) -> list[models.TemplateSummary]:
             rows = session.exec(_own(call).order_by(col(TemplateRow.seq).desc())).all()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from aetherd.core.model import Model, Page
+from aetherd.core.model import Model, Page, Pid
 
 
 class TerminalOpen(Model):
     """A new terminal beside the agent, in its home, under its uid."""
 
-    pid: int | None = Field(default=None, ge=1, description="process whose place it opens in; default the caller's own")
+    pid: Pid | None = Field(default=None, description="process whose place it opens in; default the caller's own")
     argv: list[str] | None = Field(default=None, max_length=1000, description="command; default is a login shell")
     cwd: str | None = Field(default=None, description="directory, relative to the home; default the home")
     rows: int = Field(default=30, ge=2, le=500, description="height in characters")
@@ -26,7 +26,7 @@ class TerminalRef(Model):
 class TerminalList(Page):
     """Which terminals."""
 
-    pid: int | None = Field(default=None, description="only of this process")
+    pid: Pid | None = Field(default=None, description="only of this process")
     ended: bool = Field(default=False, description="also those that have ended")
 
 

@@ -68,7 +68,7 @@ class Targets:
         """Return a terminal's row."""
         row = await self._store.read(lambda session: session.get(TerminalRow, key))
         if row is None:
-            raise NotFound(f"no terminal {key}", kind="terminal", id=key)
+            raise NotFound(f"no terminal {key}; terminal.list shows those there are", kind="terminal", id=key)
         return row
 
     async def why_not(self, target: Target, call: Call) -> str | None:

@@ -133,7 +133,7 @@ class Viewer:
             await self._shim.resize(rows, cols)
 
     async def ack(self, count: int) -> None:
-        """The viewer has shown this many more bytes."""
+        """Note that the viewer has shown this many more bytes."""
         if count <= 0:
             return
         self._unshown = max(0, self._unshown - count)

@@ -29,7 +29,10 @@ class TokenCreate(Model):
         description="ask a person before it destroys anything: in its MCP client where that can ask, else in the inbox",
     )
     expires_in_s: float | None = Field(
-        default=90 * 86_400, gt=0, description="seconds until it ends; null keeps it until revoked"
+        default=90 * 86_400,
+        gt=0,
+        le=100 * 366 * 86_400,
+        description="seconds until it ends; null keeps it until revoked",
     )
 
 

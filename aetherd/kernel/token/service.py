@@ -315,7 +315,7 @@ class TokenService:
     async def _row(self, key: str) -> TokenRow:
         row = await self._store.read(lambda session: session.get(TokenRow, key))
         if row is None or row.kind == "login":
-            raise NotFound(f"no token {key}", kind="token", id=key)
+            raise NotFound(f"no token {key}; token.list shows those there are", kind="token", id=key)
         return row
 
 

@@ -40,13 +40,13 @@ class Activity:
         self._spawned: dict[int, int] = {}
 
     def spawned(self, pid: int) -> None:
-        """A process is about to be started."""
+        """Note that a process is about to be started."""
         self._spawned[pid] = time.time_ns()
         while len(self._spawned) > SPANS:
             del self._spawned[next(iter(self._spawned))]
 
     def begin(self, agent: str, pid: int, key: str = "", text: str = "") -> None:
-        """A tool was called, or with an empty key a process began that does not tell of its tools."""
+        """Note a call of a tool; with an empty key the start of a process that does not tell of its tools."""
         now = time.time_ns()
         spans = self._spans[agent]
         if any(span.ended is None and (span.pid, span.key) == (pid, key) for span in spans):
@@ -56,7 +56,7 @@ class Activity:
         self._spans[agent] = [one for one in spans if one.ended is None or one.ended > now - KEPT_NS][-SPANS:]
 
     def end(self, agent: str, pid: int, key: str | None = None, *, life: bool = False) -> None:
-        """A tool returned; without a key the turn has ended, with `life` the process."""
+        """Note the return of a tool; without a key the end of the turn, with `life` that of the process."""
         for span in self._spans[agent]:
             if span.ended is None and span.pid == pid and (key is None or span.key == key) and (life or span.key):
                 span.ended = time.time_ns()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tarfile
 from pathlib import Path
+
+from aetherd.core import disk
 
 
 def open_ground(place: Path) -> None:
@@ -26,26 +26,13 @@ def make(place: Path, gid: int | None) -> None:
         os.close(descriptor)
 
 
-def pack(place: Path, target: Path) -> None:
-    """Pack a directory into a tar file that only we can read."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        archive.add(place, arcname=place.name)
-
-
-def clear(place: Path) -> None:
-    """Remove a directory with all that is in it; links are not followed."""
-    shutil.rmtree(place, ignore_errors=True)
-
-
 def size(place: Path) -> int:
     """Return what a directory holds in bytes."""
     total = 0
-    for directory, _, files in os.walk(place):
+    for _, _, files, descriptor in disk.walk(place):
         for name in files:
             try:
-                total += os.lstat(os.path.join(directory, name)).st_size
+                total += os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_size
             except OSError:  # gone meanwhile
                 continue
     return total

@@ -87,7 +87,11 @@ class Holding:
         if input.reservation is not None:
             found = [one for one in rows if one.id == input.reservation]
             if not found:
-                raise NotFound(f"no reservation {input.reservation}", kind="reservation", id=input.reservation)
+                raise NotFound(
+                    f"no reservation {input.reservation}; workspace.get shows those there are",
+                    kind="reservation",
+                    id=input.reservation,
+                )
             if not party.holds(found[0]) and call.agent is not None:
                 raise Forbidden(f"it is {found[0].holder}'s reservation", **told(found[0]))
         else:

@@ -29,7 +29,7 @@ class Marks:
             self._doing -= Counter(paths)
 
     def begin(self) -> None:
-        """A look begins: what was settled before is its own."""
+        """Begin a look: what was settled before is its own."""
         with self._lock:
             self._touched = set(self._doing)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from sqlmodel import Session, col, select
 
 from aetherd.core.clock import stamp
-from aetherd.core.errors import Invalid
+from aetherd.core.model import position
 from aetherd.kernel.workspace import models as m
 from aetherd.kernel.workspace.book import Book
 from aetherd.kernel.workspace.ports import Processes
@@ -94,9 +93,7 @@ class View:
 
     async def changes(self, row: WorkspaceRow, input: m.Changes, agent: str | None, complete: bool) -> m.ChangesPage:
         """Return a page of changes, oldest first: those after the cursor, or the newest."""
-        if input.cursor is not None and not re.fullmatch(r"[0-9]{1,18}", input.cursor):
-            raise Invalid("workspace.changes: cursor: not a cursor of this list")
-        after = None if input.cursor is None else int(input.cursor)
+        after = None if input.cursor is None else position(input.cursor, 0)
 
         def query(session: Session) -> tuple[list[ChangeRow], int]:
             rows = select(ChangeRow).where(ChangeRow.workspace == row.id)

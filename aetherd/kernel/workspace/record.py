@@ -68,7 +68,7 @@ class Record:
                 await self._report(row, Clash(one, author, held, self._at(one)))
 
     async def agent_changed(self, agent: str, kind: str, event: Any) -> None:
-        """An agent was given another name, or is gone for good."""
+        """Follow an agent that was given another name, or is gone for good."""
 
         def work(tx: Tx) -> None:
             for mount in tx.session.exec(select(MountRow).where(MountRow.agent == agent)).all():

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 from sqlmodel import col, func, select
 
+from aetherd.core import disk
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.context import origin
@@ -241,7 +242,7 @@ class WorkspaceService:
         packed: Path | None = None
         if input.files == "archive":
             packed = self._settings.home / "archive" / f"{row.id}.tar.gz"
-            await anyio.to_thread.run_sync(ground.pack, place, packed, limiter=self._disk)
+            await anyio.to_thread.run_sync(disk.pack, place, packed, limiter=self._disk)
 
         def work(tx: Tx) -> None:
             self._unused(row)  # again: packing may have taken long
@@ -256,7 +257,7 @@ class WorkspaceService:
             await self._store.write(work)
             self._watcher.forget(row.id)
             if input.files != "keep":  # only after the record says so
-                await anyio.to_thread.run_sync(ground.clear, place, limiter=self._disk)
+                await anyio.to_thread.run_sync(disk.clear, place, limiter=self._disk)
         return answer.model_copy(update={"archive": str(packed) if packed else None})
 
     # For other rooms --------------------------------------------------------------------------------

@@ -41,5 +41,5 @@ class Use:
         await self.watcher.changed(self.row, paths, Author(self.party.agent, self.party.name))
 
     def settle(self, paths: Sequence[str]) -> None:
-        """What was begun is over, done or not."""
+        """Note that what was begun is over, done or not."""
         self.watcher.marks[self.id].settle(paths)

@@ -97,7 +97,7 @@ class Watcher:
         self._pictures[key] = Picture()
 
     def forget(self, key: str) -> None:
-        """It is gone."""
+        """Forget one that is gone."""
         self._pictures.pop(key, None)
         self._looked.pop(key, None)
         self._locks.pop(key, None)

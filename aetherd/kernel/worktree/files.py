@@ -27,7 +27,7 @@ class Tree:
         """Git tells it."""
 
     def settle(self, paths: Sequence[str]) -> None:
-        """Nothing was begun."""
+        """Do nothing: nothing was begun."""
 
 
 class Files:

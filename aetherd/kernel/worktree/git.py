@@ -32,6 +32,7 @@ SAFE = {
     "core.askPass": "false",
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
+    "log.showSignature": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "submodule.recurse": "false",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,7 +207,11 @@ class Inside:
 def open_pack(path: Path) -> int:
     """Open a pack an agent's git wrote, as nothing but a plain file of bounded size."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if os.fstat(descriptor).st_size > PACK:
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise Conflict("git left no pack there; look at what runs in the worktree")
+    if about.st_size > PACK:
         os.close(descriptor)
         raise Conflict(f"more than {PACK >> 30} GiB of new work in one worktree; keep big files out of git")
     return descriptor
@@ -214,7 +219,7 @@ def open_pack(path: Path) -> int:
 
 def _head(path: Path) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     with os.fdopen(descriptor, "rb") as file:

@@ -88,7 +88,7 @@ class Keeper:
         return [name for name in ran.out.decode("utf-8", "replace").split("\0") if name]
 
     def forget(self, key: str) -> None:
-        """It is gone."""
+        """Forget one that is gone."""
         self._looks.pop(key, None)
         self.locks.pop(key, None)
 
@@ -130,7 +130,9 @@ class Keeper:
         """Return the commit at which a worktree left the base."""
         found = await self._stores.work(repository).line("merge-base", standing.base, standing.look.tip)
         if found is None:
-            raise Conflict("its branch has nothing in common with the base")
+            raise Conflict(
+                "its branch has nothing in common with the base; make another worktree and take the changes over"
+            )
         return found
 
     async def numbers(

@@ -123,7 +123,9 @@ class WorktreeList(Page):
     repository: Path | None = Field(default=None, description="only of this one (path or id)")
     agent: str | None = Field(default=None, max_length=100, description="only of this agent (id or name)")
     worktree: str | None = Field(default=None, max_length=200, description="only this one (id or branch)")
-    removed: bool = Field(default=False, description="those that were removed, and where their work is")
+    removed: bool = Field(
+        default=False, description="show those that were removed instead, and where their work is kept"
+    )
 
 
 class Worktrees(Model):

@@ -193,7 +193,7 @@ class WorktreeService:
 
     @operation("worktree.commit", access=ONE, positional=("worktree", "message"))
     async def commit(self, input: m.WorktreeCommit, call: Call) -> m.Committed:
-        """Commit what was changed in a worktree, in the name of whom the repository is, with the agent as co-author.
+        """Commit what was changed in a worktree, as the person whose repository it is, with the agent as co-author.
 
         No hook is run. What was staged and is not named stays staged.
         """
@@ -225,6 +225,9 @@ class WorktreeService:
         row, repository, standing = await self._standing(input.worktree, call)
         if input.test is not None and call.agent is not None and repository.test not in (None, "", input.test):
             raise Forbidden("test: a person has set this repository's test; leave `test` out", field="test")
+        runs = call.has("process:write", "process.spawn") or call.has("terminal:write", "terminal.open")
+        if input.test not in (None, "", repository.test) and not runs:
+            raise Forbidden("test: it runs a program, which this caller may not do by itself either", field="test")
         if standing.ahead == 0:
             raise Conflict(
                 f"there is nothing to merge: {row.branch} has no commit that {repository.base} lacks"
@@ -238,7 +241,7 @@ class WorktreeService:
             if tx.session.get_one(WorktreeRow, row.id).state != "active":
                 raise Conflict(f"worktree {row.id} was removed meanwhile")
             if queue.waiting(tx.session, repository.id) >= QUEUED:
-                raise Exhausted(f"{QUEUED} merges wait in this repository already")
+                raise Exhausted(f"{QUEUED} merges wait in this repository already; try again when some are done")
             made = MergeRow(
                 id=new_id("merge"),
                 worktree=row.id,

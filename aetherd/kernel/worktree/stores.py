@@ -40,15 +40,15 @@ class Stores:
         self.root = root
 
     def base(self, repository: str) -> Git:
-        """What agents may read."""
+        """Return the store that agents may read."""
         return Git(self.root / repository / "base.git")
 
     def work(self, repository: str) -> Git:
-        """What only the daemon reads."""
+        """Return the store that only the daemon reads."""
         return Git(self.root / repository / "work.git")
 
     def theirs(self, row: RepositoryRow) -> Git:
-        """The person's repository, as its owner."""
+        """Return the person's repository, used as its owner."""
         return Git(Path(row.git_dir), row.uid)
 
     async def prepare(self, row: RepositoryRow) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
 
+from aetherd.core import disk
+from aetherd.core.errors import Conflict
 from aetherd.kernel.worktree.git import Git
 from aetherd.kernel.worktree.stores import Stores, carry
 
@@ -59,7 +59,7 @@ class Trees:
             place.mkdir(mode=0o711, parents=True, exist_ok=True)
             place.chmod(0o700 if name == "archive" else 0o711)
         for left in (self.root / "tests").iterdir():  # of a daemon that was killed
-            shutil.rmtree(left, ignore_errors=True)
+            disk.clear(left)
 
     def tree(self, key: str) -> Path:
         """Return where a worktree is."""
@@ -123,7 +123,7 @@ class Trees:
 
     async def clear(self, place: Path) -> None:
         """Remove a directory with all that is in it; links are not followed."""
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(place, ignore_errors=True), limiter=self._disk)
+        await anyio.to_thread.run_sync(disk.clear, place, limiter=self._disk)
 
     async def disk(self, key: str) -> Disk:
         """Measure a worktree."""
@@ -132,7 +132,10 @@ class Trees:
     async def pack(self, key: str) -> Path:
         """Pack a whole worktree into a tar file, for when git cannot tell what is in it."""
         target = self.root / "archive" / f"{key}.tar.gz"
-        await anyio.to_thread.run_sync(_pack, self.tree(key), target, limiter=self._disk)
+        try:
+            await anyio.to_thread.run_sync(disk.pack, self.tree(key), target, limiter=self._disk)
+        except OSError as exc:
+            raise Conflict(f"worktree {key} could not be packed ({exc}); end what works in it, and try again") from exc
         return target
 
 
@@ -148,7 +151,7 @@ def measure(place: Path) -> Disk:
     """Return what a directory takes on disk; links are not followed, and what vanishes meanwhile does not count."""
     total = count = 0
     try:
-        for _, _, files, descriptor in os.fwalk(place):
+        for _, _, files, descriptor in disk.walk(place):
             for name in files:
                 count += 1
                 try:
@@ -174,9 +177,3 @@ def _settle(repository: Path, store: Path, who: tuple[str, str]) -> None:
     (info / "alternates").write_text(f"{store / 'objects'}\n")
     with (repository / "config").open("a") as file:
         file.write(f'[user]\n\tname = "{who[0]}"\n\temail = "{who[1]}"\n')
-
-
-def _pack(place: Path, target: Path) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        archive.add(place, arcname=place.name)

@@ -164,7 +164,7 @@ class Demo:
         acknowledged = 0
         for message in messages:
             if isinstance(message, Mapping) and isinstance(message.get("id"), str | int):
-                answer = yield from self._call("aether_message_ack", {"id": message["id"]})
+                answer = yield from self._call("aether_message_ack", {"ids": [message["id"]]})
                 acknowledged += answer is not None
         read = count(messages, "message", "messages")
         done.append(
@@ -314,7 +314,7 @@ def rows(result: ToolResult, *names: str) -> Sequence[Any] | None:
 
 
 def holds(result: ToolResult, text: str) -> bool:
-    """Whether an answer carries exactly this text."""
+    """Return whether an answer carries exactly this text."""
     if result.data is None:
         return result.text == text
     return any(value == text for value in result.data.values())

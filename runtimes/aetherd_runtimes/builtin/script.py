@@ -42,7 +42,7 @@ class Directive:
 
 
 def is_script(text: str) -> bool:
-    """Whether the text is a scripted demonstration."""
+    """Return whether the text is a scripted demonstration."""
     return text.lstrip().startswith("demo:")
 
 

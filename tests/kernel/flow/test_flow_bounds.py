@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from aetherd.core.errors import Conflict, Exhausted
+from aetherd.kernel.flow import service
 from aetherd.operations.operation import Call
+from fakes import PATIENCE_S
 from tests.kernel.flow.conftest import Flows, puppet, shell
 
 pytestmark = pytest.mark.anyio
@@ -96,3 +99,32 @@ async def test_workers_spend_from_the_budget_of_their_step(flows: Flows, gate: G
     with pytest.raises(Exhausted, match="has spent its 1 USD"):
         await worker(flows, call)
     assert "has cost 1.1 USD of 1; this was ended" in (await flows.ended(flow)).reason
+
+
+async def test_a_flow_that_runs_itself_comes_to_an_end(flows: Flows) -> None:
+    agent = await flows.lab("agent.create", name="again")
+    call = flows.lab.running.agent_call(agent.id)
+    itself = "steps: [{name: again, call: {operation: flow.run, input: {file: work/again.yaml}}}]"
+    await flows.lab("fs.write", call, path="work/again.yaml", content=itself)
+    await flows.lab("flow.run", call, file="work/again.yaml")
+    with anyio.fail_after(PATIENCE_S):
+        while (found := (await flows.lab("flow.list", call)).flows)[0].state != "failed":
+            await flows.lab.event("flow.finished", flow=found[0].id)
+    assert len(found) == 8
+    assert "at most 8 deep" in str(found[0].reason)
+
+
+async def test_an_agent_has_so_many_flows_at_once_and_leaves_room_for_others(
+    flows: Flows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_OF_ONE", 3)
+    ann, bob = [
+        flows.lab.running.agent_call((await flows.lab("agent.create", name=name)).id) for name in ("many", "other")
+    ]
+    asks = {"name": "ask", "ask": "May I?"}
+    open_ones = [await flows.run(asks, call=ann) for _ in range(3)]
+    with pytest.raises(Exhausted, match="3 flows have not ended"):
+        await flows.run(asks, call=ann)
+    open_ones.append(await flows.run(asks, call=bob))
+    for one in open_ones:
+        await flows.lab("flow.cancel", id=one.id)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aetherd.core.errors import Invalid
-from tests.kernel.flow.conftest import Flows, puppet
+from tests.kernel.flow.conftest import Flows, puppet, shell
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +134,21 @@ async def test_the_flow_in_the_documentation_is_one(flows: Flows) -> None:
     found = await flows.lab("flow.run", flow=text, inputs={"files": ["a.py", "b.py"]}, dry_run=True)
     assert (found.plan.worst_case_usd, found.plan.unbounded) == (5.0, [])
     assert found.plan.steps[-1].needs == ["checks", "notes"]
+
+
+async def test_no_text_takes_long_to_read_and_none_grows_without_end(flows: Flows) -> None:
+    """Each of these once took minutes of everybody's time, or all memory."""
+    with pytest.raises(Invalid, match="without its"):
+        await flows.run({"name": "a", "set": "{" * 150_000})
+    voters = [shell("yes '' | head -c 90000; echo 'VOTE: b'")] * 2
+    vote = {"question": "?", "options": ["a", "b"], "agents": voters}
+    assert (await flows.done({"name": "v", "vote": vote}))["choice"] == "b"
+    ticks = shell("printf '```'; yes '' | head -c 90000; echo x", output="json")
+    assert "was to answer with JSON" in await flows.failed({"agent": ticks})
+    deep = shell("head -c 90000 /dev/zero | tr '\\0' '['", output="json")
+    assert "was to answer with JSON" in await flows.failed({"agent": deep})
+    many: Any = ["{{ inputs.long }}", "and {{ inputs.long }}"] * 3_000
+    remember = {"operation": "memory.remember", "input": {"content": "x", "tags": many}}
+    for step in ({"set": many}, {"call": remember}, {"each": {"items": many, "steps": [ONE], "max_items": 1000}}):
+        found = await flows.failed({"name": "big", **step}, given={"long": "x" * 200_000})
+        assert "all that is filled in comes to more than" in found

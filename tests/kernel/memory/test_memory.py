@@ -145,23 +145,29 @@ async def test_an_unknown_namespace_or_a_place_without_a_name_is_refused_clearly
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "said"),
     [
-        {"content": ""},
-        {"content": "x" * 100_001},
-        {"content": "x", "layer": "fantasy"},
-        {"content": "x", "importance": 1.1},
-        {"content": "x", "tags": ["x" * 65]},
-        {"content": "x", "namespace": "global", "agent": "ada"},
-        {"content": "x", "namespace": "agent"},
-        {"content": "x", "namespace": "team"},
-        {"content": "x", "namespace": "workspace", "agent": "ada"},
-        {"content": "x", "workspace": "shop", "namespace": "team"},
-        {"content": "x" * (1 << 20)},
+        ({"content": ""}, "content: string should have at least 1 character"),
+        ({"content": "x" * 100_001}, "content: string should have at most 100000 characters"),
+        ({"content": "x" * (1 << 20)}, "content: string should have at most 100000 characters"),
+        (
+            {"content": "x", "layer": "fantasy"},
+            "layer: input should be 'episodic', 'semantic', 'procedural' or 'social'",
+        ),
+        ({"content": "x", "importance": 1.1}, "importance: "),
+        ({"content": "x", "tags": ["x" * 65]}, "tags.0: "),
+        ({"content": "x", "namespace": "global", "agent": "ada"}, "agent"),
+        ({"content": "x", "namespace": "agent"}, "agent"),
+        ({"content": "x", "namespace": "team"}, "team"),
+        ({"content": "x", "namespace": "workspace", "agent": "ada"}, "workspace"),
+        ({"content": "x", "workspace": "shop", "namespace": "team"}, "workspace"),
     ],
+    ids=range(11),
 )
-async def test_a_memory_that_makes_no_sense_is_invalid(lab: Lab, raw: dict[str, Any]) -> None:
-    with pytest.raises(Invalid):
+async def test_a_memory_that_makes_no_sense_is_invalid_and_the_error_says_why(
+    lab: Lab, raw: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Invalid, match=said):
         await lab.invoke("memory.remember", raw)
 
 

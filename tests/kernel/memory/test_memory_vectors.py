@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -16,7 +19,7 @@ import pytest
 
 from aetherd.core.config import Settings
 from aetherd.core.errors import Forbidden
-from aetherd.kernel.memory import vectors
+from aetherd.kernel.memory import nearest, vectors
 from tests.kernel.memory.conftest import Lab
 
 pytest.importorskip("numpy")
@@ -36,6 +39,7 @@ class Script:
 
     def __init__(self) -> None:
         script, self.requests, self.down = self, list[dict[str, Any]](), False
+        self.meaning = meaning
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -56,10 +60,10 @@ class Script:
     def answer(self, path: str, body: Any) -> Any:
         if path == "/v1/embeddings":
             texts = body["input"]
-            found = [{"index": place, "embedding": meaning(text)} for place, text in enumerate(texts)]
+            found = [{"index": place, "embedding": self.meaning(text)} for place, text in enumerate(texts)]
             return {"data": found[::-1]}  # the order is told by the index alone
         texts = [one["content"]["parts"][0]["text"] for one in body["requests"]]
-        return {"embeddings": [{"values": meaning(text)} for text in texts]}
+        return {"embeddings": [{"values": self.meaning(text)} for text in texts]}
 
 
 @pytest.fixture
@@ -71,6 +75,16 @@ def script() -> Iterator[Script]:
     made.server.shutdown()
     made.server.server_close()
     thread.join(5)
+
+
+@pytest.fixture(params=nearest.WAYS, ids=lambda way: way.name)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> nearest.Way:
+    """Each way to compare vectors, as far as it can be used here."""
+    found: nearest.Way = request.param
+    if missing := found.missing():
+        pytest.skip(f"{found.name}: {missing}")
+    monkeypatch.setattr(nearest, "WAYS", (found,))
+    return found
 
 
 @asynccontextmanager
@@ -96,7 +110,7 @@ async def embedded(lab: Lab, count: int) -> None:
 
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
 async def test_a_memory_is_found_by_what_it_means(
-    settings: Settings, script: Script, tmp_path: Path, kind: str
+    settings: Settings, script: Script, tmp_path: Path, kind: str, way: nearest.Way
 ) -> None:
     (tmp_path / "key").write_text("k3y\n")
     async with opened(settings, script, kind, embedder_key_file=tmp_path / "key", embedder_model="m") as lab:
@@ -120,7 +134,7 @@ async def test_a_memory_is_found_by_what_it_means(
         await embedded(lab, 3)
         with pytest.raises(Forbidden):
             await lab.invoke("memory.share", {"id": (await lab.remember("x", lab.a)).id, "to": "bob"}, lab.b)
-        assert lab.memory.health() == {"ok": True, "detail": ""}
+        assert lab.memory.health() == {"ok": True, "detail": f"vectors are compared by {way.name}"}
     headers = {name.lower(): value for name, value in script.requests[0]["headers"].items()}
     assert (headers.get("authorization"), headers.get("x-goog-api-key")) == (
         ("Bearer k3y", None) if kind == "openai" else (None, "k3y")
@@ -135,6 +149,33 @@ async def test_a_fit_of_the_words_and_of_the_meaning_beats_either(settings: Sett
         await embedded(lab, 4)
         assert (await lab.recall("red car"))[0] == "the red car is loud"
         assert {"a red automobile", "the motor is loud"} <= set(await lab.recall("red car"))
+
+
+async def test_the_nearest_come_in_the_exact_order_whatever_compares_them(
+    settings: Settings, script: Script, way: nearest.Way
+) -> None:
+    def place(text: str) -> list[float]:
+        dice = random.Random(text)
+        return [0.0] * 48 if text == "nowhere" else [dice.gauss(0, 1) for _ in range(48)]
+
+    def cosine(text: str) -> float:
+        one, other = place(text), place("question")
+        return sum(a * b for a, b in zip(one, other, strict=True)) / math.hypot(*one, 1e-9) / math.hypot(*other)
+
+    script.meaning = place
+    async with opened(settings, script) as lab:
+        texts = [f"common{number}" for number in range(29)] + ["nowhere"]
+        hidden = [f"private{number}" for number in range(10)]
+        for text in (*texts, "torn"):
+            await lab.remember(text, lab.a)
+        for text in hidden:
+            await lab.remember(text, lab.a, namespace="agent")
+        await embedded(lab, 41)
+        torn = "UPDATE memory_vector SET vector = x'0000' WHERE seq = (SELECT seq FROM memory WHERE content = 'torn')"
+        await lab.kernel.store.write(lambda tx: tx.cursor.execute(torn) and None)
+        assert await lab.recall("question", lab.b, limit=50) == sorted(texts, key=cosine, reverse=True)
+        assert await lab.recall("question", lab.a, limit=50) == sorted(texts + hidden, key=cosine, reverse=True)
+        assert await lab.recall("question", lab.a, limit=3, namespace="agent") == sorted(hidden, key=cosine)[:-4:-1]
 
 
 async def test_what_was_remembered_before_is_embedded_too(settings: Settings, script: Script) -> None:
@@ -172,7 +213,9 @@ async def test_while_the_embedder_is_away_words_are_found_and_nothing_is_missed(
 
 
 @pytest.mark.parametrize(
-    "broken", [{}, {"data": []}, {"data": [{"index": 0}]}, [], {"data": [{"index": 0, "embedding": []}]}]
+    "broken",
+    [{}, {"data": []}, {"data": [{"index": 0}]}, []]
+    + [{"data": [{"index": 0, "embedding": odd}]} for odd in ([], ["a"], [math.nan, 1.0])],
 )
 async def test_an_answer_that_makes_no_sense_is_told_and_words_are_found(
     settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch, broken: Any
@@ -187,10 +230,23 @@ async def test_an_answer_that_makes_no_sense_is_told_and_words_are_found(
         assert await lab.recall("motor") == ["a motor"]
 
 
-async def test_without_numpy_words_alone_are_found_and_health_says_why(
+async def test_where_sqlite_vec_cannot_be_loaded_numpy_compares_and_health_says_why(
+    settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(nearest, "find_spec", lambda _: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    async with opened(settings, script) as lab:
+        await lab.remember("an automobile")
+        await embedded(lab, 1)
+        assert await lab.recall("car") == ["an automobile"]
+        health = lab.memory.health()
+    assert health["ok"]
+    assert re.match("vectors are compared by numpy: .*(loads no extensions|cannot be loaded)", health["detail"])
+
+
+async def test_with_nothing_to_compare_vectors_words_alone_are_found_and_health_says_why(
     settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "find_spec", lambda _: None)
+    monkeypatch.setattr(nearest, "find_spec", lambda _: None)
     async with opened(settings, script) as lab:
         await lab.remember("a motor")
         assert await lab.recall("motor") == ["a motor"]

@@ -24,7 +24,7 @@ async def run_of(lab: Lab, **raw: Any) -> tuple[Any, Any]:
 
 
 async def test_what_was_learnt_is_shown_listed_and_recalled_as_a_memory_of_how_to(lab: Lab) -> None:
-    process, call = await run_of(lab)
+    process, call = await run_of(lab, goal="\n sweep  the cellar\n" + '{"tool": "broom"}\n' * 100)
     made = await lab(
         "reflection.add",
         call,

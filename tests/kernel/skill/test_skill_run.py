@@ -174,3 +174,22 @@ async def test_a_person_may_let_requests_reach_the_network_of_this_machine(estat
         assert done.out["path"] == "/find/a%2F..%2Fb%3Fc"
         assert (json.loads(done.out["body"]), done.out["host"]) == ({"what": "a/../b?c"}, f"localhost:{port}")
         assert done.steps[0].code == 200
+
+
+async def test_no_recipe_takes_long_to_read_and_no_value_grows_without_end(pair: Pair) -> None:
+    """Each of these once took hours of everybody's time, or all memory."""
+    blanks = "steps: [{name: a, kind: transform, value: 'x {{" + " " * 20_000 + "'}]"
+    made = await pair("ann", "create", **steps(fresh(), blanks))
+    assert (await pair("ann", "run", skill=made.id)).outcome == "completed"
+    doubling = ["{name: s0, kind: transform, value: [x]}"]
+    doubling += [
+        f'{{name: s{n}, kind: transform, value: ["{{{{ steps.s{n - 1}.out }}}}", "{{{{ steps.s{n - 1}.out }}}}"]}}'
+        for n in range(1, 50)
+    ]
+    made = await pair("ann", "create", **steps(fresh(), f"steps: [{', '.join(doubling)}]"))
+    assert "all that is filled in comes to more than" in (await pair("ann", "run", skill=made.id)).problem
+    long = "'" + "{{ inputs.long }}" * 5_000 + "'"
+    recipe = f"inputs: {{long: {{type: text}}}}\nsteps: [{{name: a, kind: transform, value: {long}}}]"
+    made = await pair("ann", "create", **steps(fresh(), recipe))
+    done = await pair("ann", "run", skill=made.id, inputs={"long": "x" * 200_000})
+    assert "all that is filled in comes to more than" in done.problem

@@ -66,6 +66,15 @@ async def test_a_test_that_fails_keeps_the_base_as_it_was_and_its_output_is_kept
         await ground("ann", "remove")
 
 
+async def test_who_may_run_no_program_brings_no_test_of_its_own(ground: Ground) -> None:
+    await ground.open("ann")
+    await ground.work("ann", 4, "good")
+    few = ground.call("ann", tools=frozenset({"worktree.merge", "worktree.commit", "fs.write"}))
+    with pytest.raises(Forbidden, match="it runs a program"):
+        await ground("ann", "merge", few, test="id > /tmp/x")
+    assert (await ground("ann", "merge", few, wait_s=PATIENCE_S)).state == "merged"
+
+
 async def test_a_conflict_is_forecast_then_found_in_the_queue_and_mended_by_the_agent(ground: Ground) -> None:
     await ground.open("ann")
     await ground.open("bob")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aetherd.core import disk
 from aetherd.core.errors import Conflict, Forbidden, Invalid, NotFound
 from tests.kernel.worktree.conftest import Ground, git, repository
 
@@ -226,3 +230,48 @@ async def test_a_worktree_that_lies_about_its_objects_is_found_out(ground: Groun
     gone = await ground("ann", "remove")
     assert gone.archive.endswith(".tar.gz")
     assert Path(gone.archive).stat().st_size > 0
+
+
+DIG = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+
+
+async def test_a_worktree_as_deep_as_an_agent_can_dig_is_shown_packed_and_removed(ground: Ground) -> None:
+    """Nor does a pipe, or a link to what its agent may not read, hold up or get into the archive."""
+    await ground.open("ann")
+    place, secret = ground.tree("ann"), ground.lab.home / "secrets" / "owner.token"
+    subprocess.run((sys.executable, "-c", DIG), cwd=place, check=True)
+    assert (await ground.seen("ann")).bytes > 0
+    os.mkfifo(place / "pipe")
+    (place / "link").symlink_to(secret)
+    (place / ".git" / "HEAD").write_text("ref: refs/heads/../../../x\n")
+    gone = await ground("ann", "remove")
+    with tarfile.open(gone.archive) as archive:
+        names = archive.getnames()
+        assert archive.getmember(f"{place.name}/link").issym()
+    assert (f"{place.name}/lines.txt" in names, f"{place.name}/pipe" in names) == (True, False)
+    assert not place.exists()
+
+
+async def test_what_is_swapped_while_it_is_packed_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tree" / "inner").mkdir(parents=True)
+    (tmp_path / "secret").write_text("of the person")
+    for name in ("one", "two"):
+        (tmp_path / "tree" / "inner" / name).write_text("mine")
+    stat = os.stat
+
+    def swapped(name: Any, *more: Any, **how: Any) -> os.stat_result:
+        found = stat(name, *more, **how)
+        if name in ("one", "two"):  # as an agent does that is quick enough
+            (tmp_path / "tree" / "inner" / name).unlink()
+            if name == "one":
+                (tmp_path / "tree" / "inner" / name).symlink_to(tmp_path / "secret")
+            else:
+                os.mkfifo(tmp_path / "tree" / "inner" / name)
+        return found
+
+    monkeypatch.setattr(os, "stat", swapped)
+    disk.pack(tmp_path / "tree", tmp_path / "packed")
+    with tarfile.open(tmp_path / "packed") as archive:
+        assert archive.getnames() == ["tree", "tree/inner"]

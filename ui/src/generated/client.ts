@@ -282,7 +282,7 @@ export const client = {
     discover: method("skill.discover"),
     /** Read a skill: its SKILL.md or another file, what else is in it, its risk and why. */
     get: method("skill.get"),
-    /** Take a skill from a folder or an archive (zip, tar); what is odd in it is refused unwritten. */
+    /** Take a skill from a folder or an archive (zip, tar); one with anything unsafe in it is refused, unwritten. */
     install: method("skill.install"),
     /** Put a new skill, or a new version, before the person: if they take it, all agents have it. */
     propose: method("skill.propose"),
@@ -398,7 +398,7 @@ export const client = {
     unmount: method("workspace.unmount"),
   },
   worktree: {
-    /** Commit what was changed in a worktree, in the name of whom the repository is, with the agent as co-author. */
+    /** Commit what was changed in a worktree, as the person whose repository it is, with the agent as co-author. */
     commit: method("worktree.commit"),
     /** Give an agent a directory and a branch of its own in a git repository. */
     create: method("worktree.create"),

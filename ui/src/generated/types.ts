@@ -649,17 +649,17 @@ export interface FlowListOutput {
 export interface FlowRunInput {
   /** the definition, as an object or as YAML: `name`, `inputs`, `budget`, `defaults` of agents, `outputs`, and `steps`. A step has a `name` and one of `agent`, `call`, `ask`, `set`, `parallel`, `each`, `loop`, `vote`, `supervise`; and `needs`, `when`, `retry`, `timeout_s`, `on_error` */
   flow?: Record<string, unknown> | string | null;
-  /** or a YAML file with it */
+  /** instead of `flow`: a YAML file that holds it */
   file?: string | null;
-  /** where the file is: a workspace */
+  /** workspace (id or name) the file is in */
   workspace?: string | null;
-  /** where the file is: an agent's home */
+  /** agent (id or name) whose home the file is in; default your own */
   agent?: string | null;
-  /** what its `inputs` name */
+  /** values for the inputs it declares */
   inputs?: Record<string, unknown>;
   /** name of this run; default: the flow's */
   name?: string | null;
-  /** USD; nothing is started that could cost more, nor what lies over it goes on */
+  /** USD: nothing is started that could exceed it, and what exceeds it is stopped */
   budget?: number | null;
   /** only check it, and show the plan and its worst-case cost */
   dry_run?: boolean;
@@ -1011,7 +1011,7 @@ export interface Memory {
 
 /** Which memories to look through, and how alike is alike. */
 export interface MemoryConsolidateInput {
-  /** default agent for an agent, which has private notes, and global for a person */
+  /** whose: default `agent`, the private notes, for an agent, and `global` for a person */
   namespace?: "agent" | "team" | "workspace" | "global" | null;
   /** this workspace's memories (id or name) */
   workspace?: string | null;
@@ -2272,7 +2272,7 @@ export interface SkillDiscoverInput {
   cursor?: string | null;
   /** words; the best fit comes first; empty lists all */
   query?: string;
-  /** also what waits for a person, and what became of yours */
+  /** also proposals that wait for a person, and what became of yours */
   proposals?: boolean;
   /** only what this agent (id or name) has */
   agent?: string | null;
@@ -3765,7 +3765,7 @@ export interface WorktreeListInput {
   agent?: string | null;
   /** only this one (id or branch) */
   worktree?: string | null;
-  /** those that were removed, and where their work is */
+  /** show those that were removed instead, and where their work is kept */
   removed?: boolean;
 }
 
@@ -4010,7 +4010,7 @@ export interface Operations {
   "skill.discover": { input: SkillDiscoverInput; output: SkillDiscoverOutput; effect: "read"; streams: false };
   /** Read a skill: its SKILL.md or another file, what else is in it, its risk and why. */
   "skill.get": { input: SkillGetInput; output: SkillGetOutput; effect: "read"; streams: false };
-  /** Take a skill from a folder or an archive (zip, tar); what is odd in it is refused unwritten. */
+  /** Take a skill from a folder or an archive (zip, tar); one with anything unsafe in it is refused, unwritten. */
   "skill.install": { input: SkillInstallInput; output: Skill; effect: "write"; streams: false };
   /** Put a new skill, or a new version, before the person: if they take it, all agents have it. */
   "skill.propose": { input: SkillProposeInput; output: Proposal; effect: "write"; streams: false };
@@ -4110,7 +4110,7 @@ export interface Operations {
   "workspace.reserve": { input: WorkspaceReserveInput; output: Reservation; effect: "write"; streams: false };
   /** Take a workspace from an agent; its reservations end, its files stay. */
   "workspace.unmount": { input: WorkspaceUnmountInput; output: WorkspaceUnmountOutput; effect: "write"; streams: false };
-  /** Commit what was changed in a worktree, in the name of whom the repository is, with the agent as co-author. */
+  /** Commit what was changed in a worktree, as the person whose repository it is, with the agent as co-author. */
   "worktree.commit": { input: WorktreeCommitInput; output: WorktreeCommitOutput; effect: "write"; streams: false };
   /** Give an agent a directory and a branch of its own in a git repository. */
   "worktree.create": { input: WorktreeCreateInput; output: Worktree; effect: "write"; streams: false };

@@ -11,6 +11,7 @@ import { attempt } from "../state/toasts";
 export type Message = Operations["message.inbox"]["output"]["messages"][number];
 
 const OWNER = "owner";
+const HOUSE = "aetherd"; // its notices have nobody behind them who could read an answer
 const STATES: Record<Message["state"], string> = { queued: "waits", delivered: "delivered", read: "read", acked: "dealt with", failed: "not delivered" };
 
 interface Props {
@@ -75,31 +76,33 @@ export function Thread({ thread, mine, onBack }: Props) {
         ))}
         <div ref={end} />
       </div>
-      <form
-        className="flex items-end gap-2 border-t border-line p-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void answer();
-        }}
-      >
-        <textarea
-          rows={1}
-          className="field min-h-9 resize-y"
-          aria-label="Answer"
-          placeholder={last ? `Answer ${last.from === OWNER ? last.to_name : last.from_name}` : ""}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && !event.shiftKey) {
-              event.preventDefault();
-              void answer();
-            }
+      {last?.from !== HOUSE && (
+        <form
+          className="flex items-end gap-2 border-t border-line p-3"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void answer();
           }}
-        />
-        <Button type="submit" look="primary" disabled={!text.trim() || busy} icon={<CornerDownLeft size={14} />}>
-          Send
-        </Button>
-      </form>
+        >
+          <textarea
+            rows={1}
+            className="field min-h-9 resize-y"
+            aria-label="Answer"
+            placeholder={last ? `Answer ${last.from === OWNER ? last.to_name : last.from_name}` : ""}
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Enter" && !event.shiftKey) {
+                event.preventDefault();
+                void answer();
+              }
+            }}
+          />
+          <Button type="submit" look="primary" disabled={!text.trim() || busy} icon={<CornerDownLeft size={14} />}>
+            Send
+          </Button>
+        </form>
+      )}
     </section>
   );
 }
