@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from aetherd.core.model import LARGEST, Model, Page
 
@@ -12,6 +12,8 @@ State = Literal["running", "waiting", "completed", "failed", "cancelled"]
 StepState = Literal["running", "waiting", "unknown", "delayed", "completed", "failed", "skipped", "cancelled"]
 Id = Annotated[str, Field(max_length=100, description="flow id")]
 SHOWN = 500  # characters of an output in a list
+KINDS = ["object", "array", "string", "number", "boolean", "null"]
+AnyValue = Annotated[Any, WithJsonSchema({"anyOf": [{"type": kind} for kind in KINDS]})]  # for strict clients
 
 
 class FlowRun(Model):
@@ -102,7 +104,7 @@ class Flow(Model):
     reason: str | None = Field(description="why it failed, or was cancelled")
     steps: list[FlowStep] = Field(description="those that were begun, in that order; a page of them")
     cursor: str | None = Field(description="more steps: flow.get with it")
-    outputs: Any = Field(description="what it came to")
+    outputs: AnyValue = Field(description="what it came to")
     cost_usd: float
     budget: float | None
     agent: str | None = Field(description="who runs it; null for a person")

@@ -578,7 +578,7 @@ export interface Flow {
   /** more steps: flow.get with it */
   cursor: string | null;
   /** what it came to */
-  outputs: unknown;
+  outputs: Record<string, unknown> | unknown[] | string | number | boolean | null;
   cost_usd: number;
   budget: number | null;
   /** who runs it; null for a person */
