@@ -27,7 +27,7 @@ from relay import PROTOCOL, Direct, Program
 
 HERE = Path(__file__).resolve()
 RELAY = str(HERE.parents[1] / "bin" / "aether-mcp")
-MENUS = (100, 180)
+MENUS = (140, 180)
 CALLS, LISTS = 200, 40  # a round
 WHOAMI: dict[str, Any] = {"name": "aether_process_whoami", "arguments": {}}
 
