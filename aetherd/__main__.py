@@ -1,5 +1,17 @@
-"""`python -m aetherd` is the daemon."""
+"""`aetherd`, and `python -m aetherd`: the daemon."""
 
-from aetherd.daemon.app import main
+from __future__ import annotations
 
-main()
+import gc
+
+
+def main() -> None:
+    """Run the daemon."""
+    gc.disable()  # until it is ready: imports and start make no garbage worth an eighth of their time
+    from aetherd.daemon.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

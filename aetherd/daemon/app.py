@@ -51,7 +51,6 @@ def main() -> None:
         for name in settings.without_effect:
             logger.warning("setting %s has no effect yet", name)
         make_home(settings)
-        gc.disable()  # until it is ready: a start makes no garbage worth an eighth of its time
         with only_one(settings.run_dir / "aetherd.pid"):
             anyio.run(serve, settings)
     except AetherError as exc:
