@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-CELL = 60
-FIRST = ("pid", "id", "name", "state", "phase", "title", "agent")
+CELL, LEAST = 60, 20  # characters of a cell; of one that is cut to fit
+WORDS = ("content", "text")  # what a thing says: cut rather than left out
+FIRST = ("pid", "id", "name", "state", "phase", "title", "from_name", *WORDS, "agent")
 ESCAPES = re.compile(  # every escape sequence but colours
     r"\x1b(?!\[[0-9;]*m)(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|.)?", re.DOTALL
 )
@@ -107,8 +108,11 @@ def table(rows: Sequence[dict[str, Any]], indent: str = "") -> None:
     room = shutil.get_terminal_size((100, 24)).columns - len(indent)
     shown: list[str] = []
     for name in used:
-        if shown and sum(widths[other] + 2 for other in shown) + widths[name] > room:
-            continue
+        left = room - sum(widths[other] + 2 for other in shown)
+        if shown and widths[name] > left:
+            if name not in WORDS or left < LEAST:
+                continue
+            cells[name], widths[name] = [_cut(cell, left) for cell in cells[name]], left
         shown.append(name)
     line = "  ".join(f"{name.upper():<{widths[name]}}" for name in shown)
     out(indent + styled(line.rstrip(), bold=True))
@@ -122,5 +126,5 @@ def _importance(name: str) -> tuple[int, int]:
     return (FIRST.index(name), 0) if name in FIRST else (len(FIRST), 0)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+def _cut(text: str, most: int = CELL) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -15,6 +15,14 @@ def test_columns_that_do_not_fit_are_left_out(
     assert capsys.readouterr().out.splitlines() == ["PID  STATE", "7    running"]
 
 
+def test_what_a_thing_says_is_cut_to_the_room_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    render.table([{"layer": "semantic", "content": "the cellar door sticks in winter", "id": "m1"}])
+    assert capsys.readouterr().out.splitlines() == ["ID  CONTENT", "m1  the cellar door sticks in…"]
+
+
 def test_safe_keeps_text_and_colour_only() -> None:
     hostile = "a\x1b[31mred\x1b[0m\x1b[2J\x1b]0;title\x07\x1bP1$r\x1b\\\x08\x7f\tb\n\x1b(B\x9b2J\x1b"
     assert render.safe(hostile) == "a\x1b[31mred\x1b[0m\tb\n2J"
