@@ -29,7 +29,7 @@ export function Tree({ tree, onChanged }: { tree: Worktree; onChanged: () => voi
         <h3 className="min-w-0 truncate font-mono text-sm font-semibold">{branch}</h3>
         <span className="text-sm text-dim">{tree.name}</span>
         <span className="ml-auto flex flex-wrap gap-1.5 text-xs">
-          {tree.merged && <Chip tone="work">merged</Chip>}
+          {tree.merged && tree.merge?.state === "merged" && <Chip tone="work">merged</Chip>}
           {tree.pushed !== null && <Chip>{tree.pushed === tree.tip ? "pushed" : "pushed in part"}</Chip>}
           {gone && <Chip>removed</Chip>}
           {state === "making" && <Chip>being made</Chip>}
