@@ -7,7 +7,7 @@ import http.client
 import threading
 from pathlib import Path
 
-from tests.e2e.claude_lab import Claude, aether, model, real, says, tool
+from tests.e2e.claude_lab import KEY, Claude, aether, model, real, says, tool
 from tests.e2e.daemon_lab import Daemon, until
 
 TEXT = "Weigh the box first, then shake it twice."
@@ -40,6 +40,26 @@ def test_a_skill_of_one_claude_code_that_a_person_takes_is_used_by_another(daemo
         assert link.is_symlink()
         assert Path(link.readlink(), "SKILL.md").read_text().strip().endswith(TEXT)
         assert [one for one in daemon.call("approval.list")["approvals"] if one["pid"] == bob.pid] == []
+
+
+@real
+def test_a_model_step_of_a_skill_is_answered_by_a_model_and_its_run_is_seen(own: Daemon) -> None:
+    recipe = (
+        "inputs: {box: {type: text}}\n"
+        "steps: [{name: guess, kind: model, system: Be short., prompt: 'How heavy is {{ inputs.box }}?'}, "
+        "{name: loud, kind: transform, value: 'It is {{ steps.guess.out }}'}]"
+    )
+    own.call("skill.create", name="guessing", description="Guesses.", text="Guess.", files={"steps.yaml": recipe})
+    own.call("agent.create", name="ann")
+    with model(says("seven kilos")) as api:
+        for name, value in (("ANTHROPIC_BASE_URL", api.url), ("ANTHROPIC_API_KEY", KEY)):
+            (own.home / "secrets" / name).write_text(value)
+        ran = own.call("skill.run", skill="guessing", agent="ann", inputs={"box": "the red box"})
+        assert (ran["outcome"], ran["out"]) == ("completed", "It is seven kilos"), ran
+        assert "Be short.\n\nHow heavy is the red box?" in api.requests[0].said
+    (run,) = own.call("process.list")["processes"]
+    assert run["role"] == "answers a question of a skill"
+    assert own.ended(run["pid"])["cost_usd"] > 0
 
 
 def command(os_pid: int) -> bytes:

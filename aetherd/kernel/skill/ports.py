@@ -143,6 +143,10 @@ class Processes(Protocol):
 
     errands: Errands
 
+    def dismiss(self, pid: int) -> None:
+        """Let a process end by itself as soon as it rests; one that is not there has ended."""
+        ...
+
     async def mounts(self, agent: str) -> Sequence[Mount]:
         """Return the shared directories an agent's programs reach."""
         ...
@@ -174,12 +178,4 @@ class Messages(Protocol):
         org: str,
     ) -> str:
         """Send inside the caller's transaction; parties are agent id (None: the person) and name. Returns its id."""
-        ...
-
-
-class Models(Protocol):
-    """A room that asks models, in the list of `skill.models`."""
-
-    async def complete(self, call: Call, *, prompt: str, system: str, model: str | None, max_tokens: int) -> str:
-        """Return a model's answer."""
         ...

@@ -101,13 +101,12 @@ class Fs(Base):
 
 
 class Ask(Base):
-    """A question to a model."""
+    """A question to a model, put to it by a run of Claude Code; the run shows what it cost."""
 
     kind: Literal["model"]
     prompt: Short
     system: Short = ""
     model: str | None = Field(default=None, max_length=200)
-    max_tokens: int = Field(default=1024, ge=1, le=32_000)
 
 
 class Change(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,14 @@ from urllib.parse import quote
 import anyio
 from pydantic import BaseModel
 
-from aetherd.core.errors import AetherError, Forbidden, Invalid, Unavailable
+from aetherd.core.errors import AetherError, Forbidden, Invalid
 from aetherd.kernel.skill import web
+from aetherd.kernel.skill.asking import ask
 from aetherd.kernel.skill.change import changed, holds
 from aetherd.kernel.skill.commands import SEARCH_PATH, Commands, Where
 from aetherd.kernel.skill.fill import fill, shown
 from aetherd.kernel.skill.models import StepDone
-from aetherd.kernel.skill.ports import Errand, Models
+from aetherd.kernel.skill.ports import Errand, Processes
 from aetherd.kernel.skill.recipe import Ask, Fs, Http, Recipe, Shell, Step, Transform
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.operation import Call
@@ -50,8 +51,8 @@ class Outcome:
 class Runner:
     """Knows how each kind of step is done."""
 
-    def __init__(self, dispatcher: Dispatcher, commands: Commands, models: Sequence[Models], private: bool) -> None:
-        self._dispatcher, self._commands, self._models, self._private = dispatcher, commands, models, private
+    def __init__(self, dispatcher: Dispatcher, commands: Commands, processes: Processes, private: bool) -> None:
+        self._dispatcher, self._commands, self._processes, self._private = dispatcher, commands, processes, private
 
     async def run(
         self, recipe: Recipe, inputs: Mapping[str, Any], where: Where, call: Call, timeout_s: float
@@ -108,7 +109,7 @@ class Runner:
             case Fs():
                 return await self._fs(step, scope, where, call)
             case Ask():
-                return await self._ask(step, scope, call)
+                return await self._ask(step, scope, call, limit)
             case Transform():
                 return Came(changed(fill(step.value, scope), step.do))
 
@@ -155,20 +156,10 @@ class Runner:
             return Came(plain["text"])
         return Came([one["path"] for one in plain["entries"]] if step.op == "list" else plain["path"])
 
-    async def _ask(self, step: Ask, scope: Mapping[str, Any], call: Call) -> Came:
-        if not self._models:
-            raise Unavailable(
-                "there is no model gateway in this aetherd yet, so a step of kind model cannot run; "
-                "let an agent read the skill and answer instead"
-            )
-        answer = await self._models[0].complete(
-            call,
-            prompt=shown(fill(step.prompt, scope)),
-            system=shown(fill(step.system, scope)),
-            model=step.model,
-            max_tokens=step.max_tokens,
-        )
-        return Came(answer)
+    async def _ask(self, step: Ask, scope: Mapping[str, Any], call: Call, limit: float) -> Came:
+        parts = (shown(fill(step.system, scope)), shown(fill(step.prompt, scope)))
+        goal = "\n\n".join(part for part in parts if part)
+        return Came(await ask(self._dispatcher, self._processes, call, goal, step.model, limit))
 
 
 def problem_of(ran: Errand, limit: float) -> str | None:

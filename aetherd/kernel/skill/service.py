@@ -24,7 +24,7 @@ from aetherd.kernel.skill.composing import composed
 from aetherd.kernel.skill.events import SkillFinished, SkillRemoved, SkillReverted, SkillShared
 from aetherd.kernel.skill.finding import LEAN
 from aetherd.kernel.skill.making import Making, written
-from aetherd.kernel.skill.ports import Agents, Files, Messages, Models, Processes
+from aetherd.kernel.skill.ports import Agents, Files, Messages, Processes
 from aetherd.kernel.skill.proposals import OWNER, Proposals
 from aetherd.kernel.skill.recipe import Recipe, accepted, read
 from aetherd.kernel.skill.runner import Runner, cut
@@ -56,14 +56,13 @@ class SkillService:
         message: Messages,
     ) -> None:
         self._store, self._clock, self._agents = store, clock, agent
-        self.models: list[Models] = []  # empty until there is a room that asks models
         self._shelf = Shelf(settings.home / "skills")
         self._book = Book(store, agent)
         self._making = Making(store, self._book, self._shelf, self._now)
         self._proposals = Proposals(store, message, self._now)
         self._sources = Sources(fs, settings.home)
         self._commands = Commands(process, settings.home / "shim")
-        self._runner = Runner(dispatcher, self._commands, self.models, settings.private_network)
+        self._runner = Runner(dispatcher, self._commands, process, settings.private_network)
         self._trying = Trying(store, agent, self._runner, self._commands)
 
     def offers(self) -> Mapping[str, Any]:

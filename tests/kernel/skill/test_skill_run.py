@@ -91,10 +91,10 @@ steps:
     assert done.steps[0].problem == "exited with code 4: lost"
 
 
-async def test_a_model_step_says_honestly_that_there_is_none(pair: Pair) -> None:
+async def test_a_model_step_without_a_runtime_that_has_a_model_says_so(pair: Pair) -> None:
     made = await pair("ann", "create", **steps(fresh(), "steps: [{name: ask, kind: model, prompt: hello}]"))
     done = await pair("ann", "run", skill=made.id)
-    assert "no model gateway in this aetherd yet" in done.problem
+    assert "no runtime named 'claude-code'" in done.problem
 
 
 class Page(BaseHTTPRequestHandler):
