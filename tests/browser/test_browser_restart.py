@@ -56,6 +56,19 @@ def test_the_page_catches_up_with_what_an_agent_did_meanwhile(console: Console) 
     gap_free(console, pid)
 
 
+def test_a_timeline_that_could_not_be_loaded_is_there_once_the_daemon_is_back(console: Console) -> None:
+    pid = console.daemon.demo("say hello there", "wait message")["pid"]
+    console.daemon.wait(pid, timeout_s=1)
+    console.expected.append("ERR_FAILED")
+    console.page.route("**/v1/process.timeline", lambda route: route.abort(), times=1)
+    console.page.goto(f"/agents/{pid}")
+    expect(console.page.get_by_text("The timeline could not be loaded")).to_be_visible()
+    kill_and_wait_for_the_banner(console)
+    back(console)
+    console.says("hello there")
+    expect(console.page.get_by_text("The timeline could not be loaded")).to_have_count(0)
+
+
 def test_a_terminal_is_attached_again_with_its_screen(console: Console) -> None:
     console.start_command("bash --norc --noprofile")
     console.at("takeover").click()

@@ -45,7 +45,8 @@ function rebuilt(old: Loaded, events: AnyEvent[], change: Partial<Loaded>): Load
 
 /** Load the newest page, once; events that arrive meanwhile are merged. */
 export async function openTimeline(pid: number, again = false): Promise<void> {
-  if (useTimelines.getState().byPid[pid] && !again) return;
+  const known = useTimelines.getState().byPid[pid];
+  if (known && known.state !== "failed" && !again) return; // one that failed is tried again, as when we are live again
   opened.push(pid);
   const drop = opened.length > KEPT ? opened.shift() : undefined;
   useTimelines.setState(({ byPid }) => {
