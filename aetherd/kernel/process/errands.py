@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from aetherd.core.errors import Unavailable
-from aetherd.kernel.process.ports import Mount
+from aetherd.operations.errands import Errand, Mount
 from aetherd.runtime import Launch
 from aetherd.shim.client import Exit, Output, ShimError, open_shim, read_stderr
 
@@ -22,17 +21,6 @@ if TYPE_CHECKING:
 
 ERRORS = 20_000  # bytes kept of standard error
 NAME = re.compile(r"^errand-[a-z0-9_-]{1,80}$")
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """How a command went: `code` is None when it was killed, at its deadline or by a signal."""
-
-    code: int | None
-    output: bytes  # the last of it
-    dropped: int  # bytes before that
-    error: bytes
-    late: bool  # its deadline came first
 
 
 class Errands:

@@ -24,7 +24,7 @@ import anyio.to_thread
 from aetherd import __version__
 from aetherd.core.config import Settings
 from aetherd.core.errors import Invalid, Unavailable
-from aetherd.kernel.process.ports import Mount
+from aetherd.operations.errands import Mount
 from aetherd.runtime import Launch
 from aetherd.shim.client import Spawned, SpawnFailed, SpawnRequest, Zygote
 from aetherd.shim.tree import Trees

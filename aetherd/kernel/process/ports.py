@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlmodel import Session
 
+from aetherd.operations.errands import Mount
 from aetherd.operations.operation import Call
 from aetherd.runtime import Skill
 from aetherd.store import Tx
@@ -92,25 +93,6 @@ class Approvals(Protocol):
 
     def pending(self, session: Session) -> dict[int, int]:
         """Count the questions that wait, by pid."""
-        ...
-
-
-class Mount(Protocol):
-    """A shared directory an agent has."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is, outside and inside."""
-        ...
-
-    @property
-    def readonly(self) -> bool:
-        """Whether it may only look."""
-        ...
-
-    @property
-    def gid(self) -> int | None:
-        """The group whose members write there; None where agents share the daemon's uid."""
         ...
 
 

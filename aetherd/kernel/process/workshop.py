@@ -17,12 +17,13 @@ from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
 from aetherd.kernel.process.host import Host
-from aetherd.kernel.process.ports import Agents, Approvals, Mount, Skills, Templates, Workspaces
+from aetherd.kernel.process.ports import Agents, Approvals, Skills, Templates, Workspaces
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import LIVE, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Vault
 from aetherd.operations.doors import Doors, Relay
+from aetherd.operations.errands import Mount
 from aetherd.operations.operation import Call
 from aetherd.runtime import Door, Runtime, Spawn
 from aetherd.store import Store, Tx

@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio.to_thread
 
 from aetherd.core.errors import Exhausted
-from aetherd.kernel.skill.ports import Errand, Home, Processes
+from aetherd.kernel.skill.ports import Home, Processes
+from aetherd.operations.errands import Errand
 
 SLOTS = 8  # at once; the names are used again, so what a killed daemon left of one is ended
 KEEP = 256 * 1024  # bytes of output

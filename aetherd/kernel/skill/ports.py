@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from aetherd.operations.errands import Errands, Mount
 from aetherd.operations.operation import Call, Owner
 from aetherd.store import Tx
 
@@ -62,79 +63,6 @@ class Agents(Protocol):
 
     async def discard(self, agent: str) -> None:
         """Remove one that was made for a moment, with its home."""
-        ...
-
-
-class Mount(Protocol):
-    """A directory that is bound into a command's view."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is, outside and inside."""
-        ...
-
-    @property
-    def readonly(self) -> bool:
-        """Whether it may only look."""
-        ...
-
-    @property
-    def gid(self) -> int | None:
-        """The group whose members write there."""
-        ...
-
-
-class Errand(Protocol):
-    """How a command went."""
-
-    @property
-    def code(self) -> int | None:
-        """Its exit code; None when it was killed, at its deadline or by a signal."""
-        ...
-
-    @property
-    def output(self) -> bytes:
-        """The last of it."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """Bytes before that."""
-        ...
-
-    @property
-    def error(self) -> bytes:
-        """The end of its standard error."""
-        ...
-
-    @property
-    def late(self) -> bool:
-        """Its deadline came first."""
-        ...
-
-
-class Errands(Protocol):
-    """Commands that belong to no process."""
-
-    async def run(
-        self,
-        name: str,
-        uid: int | None,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        home: Path,
-        mounts: Sequence[Mount],
-        deadline_s: float,
-        keep: int,
-        rlimits: Mapping[str, Sequence[int]] | None = None,
-    ) -> Errand:
-        """Run a command as that uid with only `home` and the mounts open to it. Raises `Unavailable`."""
-        ...
-
-    async def end(self, name: str) -> None:
-        """Kill all that is left of an errand."""
         ...
 
 

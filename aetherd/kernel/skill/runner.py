@@ -19,9 +19,10 @@ from aetherd.kernel.skill.change import changed, holds
 from aetherd.kernel.skill.commands import SEARCH_PATH, Commands, Where
 from aetherd.kernel.skill.fill import fill, shown
 from aetherd.kernel.skill.models import StepDone
-from aetherd.kernel.skill.ports import Errand, Processes
+from aetherd.kernel.skill.ports import Processes
 from aetherd.kernel.skill.recipe import Ask, Fs, Http, Recipe, Shell, Step, Transform
 from aetherd.operations.dispatch import Dispatcher
+from aetherd.operations.errands import Errand
 from aetherd.operations.operation import Call
 
 SHOWN = 8_000  # characters of what a step gave, in the answer

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from aetherd.core.errors import Conflict, Unavailable
 from aetherd.kernel.worktree.git import environment
-from aetherd.kernel.worktree.ports import Errands, Mount
+from aetherd.operations.errands import Errands, Mount
 
 LOOK_S = 120.0
 PACK = 1 << 30  # bytes of work that is not in the base

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+from aetherd.operations.errands import Errands
 from aetherd.operations.operation import Call, Owner
 
 
@@ -27,79 +27,6 @@ class Agents(Protocol):
 
     async def owner(self, key: str) -> Owner:
         """Return whose an agent is."""
-        ...
-
-
-class Mount(Protocol):
-    """A directory a command gets."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is, outside and inside."""
-        ...
-
-    @property
-    def readonly(self) -> bool:
-        """Whether it may only look."""
-        ...
-
-    @property
-    def gid(self) -> int | None:
-        """A group it needs for that."""
-        ...
-
-
-class Errand(Protocol):
-    """How a command went."""
-
-    @property
-    def code(self) -> int | None:
-        """None when it was killed."""
-        ...
-
-    @property
-    def output(self) -> bytes:
-        """The last of its output."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """Bytes of output before that."""
-        ...
-
-    @property
-    def error(self) -> bytes:
-        """The last of its standard error."""
-        ...
-
-    @property
-    def late(self) -> bool:
-        """Whether its deadline came first."""
-        ...
-
-
-class Errands(Protocol):
-    """Runs commands as agents."""
-
-    async def run(
-        self,
-        name: str,
-        uid: int | None,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        home: Path,
-        mounts: Sequence[Mount],
-        deadline_s: float,
-        keep: int,
-        rlimits: Mapping[str, Sequence[int]] | None = None,
-    ) -> Errand:
-        """Run one to its end; raises `Unavailable`."""
-        ...
-
-    async def end(self, name: str) -> None:
-        """Kill what is left of one."""
         ...
 
 

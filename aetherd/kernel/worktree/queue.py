@@ -21,11 +21,12 @@ from aetherd.core.errors import AetherError
 from aetherd.kernel.worktree.events import WorktreeMergeChanged
 from aetherd.kernel.worktree.keeper import Keeper
 from aetherd.kernel.worktree.names import HOUSE, address, credited
-from aetherd.kernel.worktree.ports import Errands, Messages
+from aetherd.kernel.worktree.ports import Messages
 from aetherd.kernel.worktree.stores import Clash
 from aetherd.kernel.worktree.tables import MergeRow, RepositoryRow, WorktreeRow
 from aetherd.kernel.worktree.theirs import Theirs
 from aetherd.kernel.worktree.trees import Trees
+from aetherd.operations.errands import Errands
 from aetherd.store import Store, Tx, rider
 
 logger = logging.getLogger(__name__)
