@@ -60,7 +60,7 @@ def test_kills_under_writing_agents_lose_and_double_nothing(own: Daemon, kills: 
         said[event["pid"]].append(event["data"]["text"])
     assert {pid: said[pid] for pid in pids} == {pid: [*map(str, range(LINES)), "the end"] for pid in pids}
     if kills == 20:
-        assert time.monotonic() - begun < 180  # 35 s on a busy machine; the bound leaves room for a starved one
+        assert time.monotonic() - begun < 60
 
 
 def test_tool_calls_work_again_within_a_second_of_the_return_through_the_same_process(daemon: Daemon) -> None:

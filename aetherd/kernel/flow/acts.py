@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 from pydantic import BaseModel, ValidationError
 
-from aetherd.core.errors import AetherError, Exhausted, Forbidden, PendingApproval
+from aetherd.core.errors import AetherError, Exhausted, Forbidden, NotFound, PendingApproval
 from aetherd.core.ids import new_id
 from aetherd.core.model import LARGEST
 from aetherd.kernel.flow.definition import Agent, Ask, CallSpec, Supervise
@@ -135,7 +135,7 @@ class Acts:
         try:
             end = (await part(LARGEST, 1)).offset
             text = (await part(max(0, end - 4 * TEXT), 4 * TEXT)).text
-        except AetherError:  # it was never launched, or printed nothing
+        except NotFound:  # it was never launched
             return ""
         return str(text).replace("\r\n", "\n").strip()[-TEXT:]
 
