@@ -46,7 +46,7 @@ def test_kills_in_the_middle_of_deliveries_lose_no_message_and_tell_none_twice(o
         found = own.call("message.inbox", agent="listener", limit=500)["messages"]
         return {one["id"]: one["state"] for one in found}
 
-    until(lambda: set(inbox().values()) == {"delivered"}, 40, "all to be delivered")
+    until(lambda: set(inbox().values()) == {"delivered"}, 40, "all to be delivered", lambda: Counter(inbox().values()))
     told = [event["data"] for event in own.events(pid=listener, types="agent.told")]
     read = Counter(
         key

@@ -501,6 +501,12 @@ def test_a_script_waits_for_a_message_of_any_priority(agent: Agent) -> None:
     assert agent.until("turn_ended")["text"] == "thanks"
 
 
+def test_the_goal_comes_first_whatever_was_said_now_while_it_was_starting(agent: Agent) -> None:
+    goal, urgent = Say("g1", "demo:\nwait message\nsay thanks"), Say("m1", "one", "now")
+    agent.write(b"".join(agent.decoder.encode(said) or b"" for said in (goal, urgent)))
+    assert agent.until("turn_ended")["text"] == "thanks"
+
+
 def test_a_script_waits_no_longer_than_it_says(agent: Agent) -> None:
     assert "nobody said anything" in agent.run("demo: wait message 0.01")["error"]
 

@@ -39,6 +39,7 @@ class Inbox:
         self._fd = fd
         self._buffer = bytearray()
         self._skipping = False
+        self._begun = False
         self._words: dict[str, deque[Word]] = {priority: deque() for priority in PRIORITIES}
         self._seen: dict[str, None] = {}
 
@@ -144,10 +145,13 @@ class Inbox:
             return
         if identity in self._seen:
             return
+        first = kind == "say" and not self._begun
+        self._begun |= first
         self._seen[identity] = None
         if len(self._seen) > REMEMBERED_IDS:
             del self._seen[next(iter(self._seen))]
         if kind == "say":
-            self._words[word.priority].append(word)
+            # the goal: what was said `now` while the agent was starting comes after it
+            self._words["now" if first else word.priority].append(word)
         elif self.in_turn or self.waiting:
             self.interrupted = True
