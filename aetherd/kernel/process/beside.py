@@ -6,10 +6,10 @@ the agent does not freeze the person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio.to_thread
 from sqlmodel import Session
@@ -41,6 +41,9 @@ class Place:
     directory: Path | None  # shim directory of the current incarnation
     title: str
     controlled: bool  # a hand-over to a person is under way or done
+    tier: str  # docker, bwrap or host
+    door: Path  # the directory of its own sockets
+    door_inside: Path  # the same, as its programs see it
 
 
 class Beside:
@@ -71,16 +74,29 @@ class Beside:
             directory=self._w.shim_dir(pid, row.incarnation) if inc is not None and inc.os_pid else None,
             title=f"{row.name} ({row.runtime})",
             controlled=row.want == "tui",
+            tier="host",
+            door=self._w.host.door(pid),
+            door_inside=self._w.host.door(pid),
         )
 
     async def start_beside(
-        self, pid: int, directory: Path, argv: Sequence[str], *, cwd: Path, rows: int, cols: int, name: str
+        self,
+        pid: int,
+        directory: Path,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        rows: int = 24,
+        cols: int = 80,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        stdio: Literal["pty", "pipes"] = "pty",
     ) -> None:
-        """Start a shim with a PTY in the process's place; raises `Unavailable` with what went wrong."""
+        """Start a shim in the process's place, `env` on top of that of a shell; raises `Unavailable`."""
         row = await self._w.read_row(pid)
         home = self._w.settings.home / "agents" / row.agent / "home"
-        env = {**SHELL_ENV, "HOME": str(home), "AETHER_AGENT": row.agent}
-        launch = Launch(tuple(argv), env, cwd, "pty", needs=(home,))
+        words = {**SHELL_ENV, "HOME": str(home), "AETHER_AGENT": row.agent, **(env or {})}
+        launch = Launch(tuple(argv), words, cwd, stdio, needs=(home,))
         try:
             await self._w.host.start_shim(
                 directory,
@@ -92,7 +108,7 @@ class Beside:
                 mounts=await self._w.mounts(row.agent),
             )
         except ShimError as exc:
-            raise Unavailable(f"the terminal could not be started: {exc}", pid=pid) from exc
+            raise Unavailable(f"what was to run beside process {pid} could not be started: {exc}", pid=pid) from exc
 
     async def end_beside(self, name: str) -> None:
         """Kill its whole tree and remove its cgroup."""
