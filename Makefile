@@ -6,18 +6,24 @@ STAMPS := .stamps
 STATIC := aetherd/web/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: install run test check fix gen ui bench conformance lock clean
+.PHONY: install run system test test-images check fix gen ui bench conformance lock clean
 
 install: $(STAMPS)/run $(STATIC)  ## make .venv with everything but test tools, and build the console
 
-run: install  ## start the daemon, follow the first agent to its result
+run: install system  ## start the daemon, follow the first agent to its result
 	@$(BIN)/aetherctl up
 	@$(BIN)/aetherctl first-agent
 
+system:
+	@scripts/system-packages run
+
 test: $(STAMPS)/test $(STAMPS)/mcp-suite $(STATIC) check  ## check everything, then run all tests
-	@scripts/system-packages
+	@scripts/system-packages test
 	$(BIN)/python -m pytest -n logical --maxprocesses 4
 	@$(MAKE) --no-print-directory conformance
+
+test-images: $(STAMPS)/test  ## build the images for Docker that tests use; without them some are skipped
+	$(BIN)/python -m tests.docker_engine
 
 check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contracts, generated files, file sizes
 	$(BIN)/ruff format --check -q .

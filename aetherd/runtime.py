@@ -73,6 +73,7 @@ class Spawn:
     cwd: Path
     env: Mapping[str, str]  # what the person gave at spawn; wins over generated values
     door: Door
+    python: str | None = None  # the interpreter there is where it runs, when it is not ours
     model: str | None = None
     context: str = ""  # put before the goal: who it is, what it remembers
     session: str | None = None  # the runtime's own conversation id

@@ -132,6 +132,12 @@ PROGRAMS: tuple[Program, ...] = (
     ("flows", ours, ["--quick"], []),
     ("messages", ours, ["--quick"], []),
     ("memory", ours, ["--quick"], ["--full"]),
+    ("snapshot", ours, ["--quick"], []),
+    ("containers", ours, ["--quick"], []),
+    ("sandbox", ours, ["--quick"], []),
+    ("proxy", ours, ["--quick"], []),
+    ("freeze", ours, ["--quick"], []),
+    ("desktop", ours, ["--quick"], []),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aetherd.core.config import Settings, load
-from house import Running, forget_environment, run_house, seed_database
+from house import Running, forget_environment, run_house, seed_database, usual_tier
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,9 +50,15 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_environment(monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def walls() -> str:
+    """The setting `sandbox`; a folder whose programs write where no sandbox shows it has `host` instead."""
+    return usual_tier()
+
+
 @pytest.fixture
-def settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    found = load(home=tmp_path / "aether", port=0, approval_wait_s=0.05)
+def settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, walls: Any) -> Settings:
+    found = load(home=tmp_path / "aether", port=0, approval_wait_s=0.05, docker_host="", sandbox=walls)
     seed_database(found, tmp_path_factory.getbasetemp() / "template.db")
     return found
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -362,13 +363,82 @@ async def estate(settings: Settings, anyio_backend: str) -> AsyncIterator[Estate
 
 
 @pytest.fixture(scope="module")
-async def lab(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Lab]:
+async def lab(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str, walls: Any) -> AsyncIterator[Lab]:
     """Give a house that is up, the same for all tests of a file."""
     with pytest.MonkeyPatch.context() as patch:
         forget_environment(patch)
-        settings = load(home=tmp_path_factory.mktemp("lab") / "aether", port=0, approval_wait_s=0.05, max_running=500)
+        home = tmp_path_factory.mktemp("lab") / "aether"
+        settings = load(home=home, port=0, approval_wait_s=0.05, max_running=500, docker_host="", sandbox=walls)
     seed_database(settings, tmp_path_factory.getbasetemp() / "template.db")
     made = Estate(settings)
     async with made.open() as opened:
         yield opened
     await anyio.to_thread.run_sync(clear, settings)
+
+
+# A machine with GPUs ---------------------------------------------------------------------------------
+
+
+class FakeNvml:
+    """A double of `pynvml` with so many GPUs; each is called by its number and has 80 GiB."""
+
+    NVML_TEMPERATURE_GPU = 0
+
+    class NVMLError(Exception):
+        """As the real one."""
+
+    class NVMLError_LibraryNotFound(NVMLError):
+        """As the real one."""
+
+    def __init__(self, count: int, *, driver: bool = True) -> None:
+        self.count, self.driver, self.opened = count, driver, 0
+        self.silent: set[str] = set()  # what this model of GPU does not tell
+
+    def nvmlInit(self) -> None:
+        if not self.driver:
+            raise self.NVMLError_LibraryNotFound("no library")
+        self.opened += 1
+
+    def nvmlShutdown(self) -> None:
+        self.opened -= 1
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "550.1"
+
+    def nvmlDeviceGetCount(self) -> int:
+        return self.count
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
+        return int(uuid.rpartition("-")[2])
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:
+        return f"GPU-{handle}"
+
+    def nvmlDeviceGetName(self, handle: int) -> str:
+        return "Double H1"
+
+    def nvmlDeviceGetMinorNumber(self, handle: int) -> int:
+        return handle
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
+        return SimpleNamespace(total=80 << 30, used=handle << 30)
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:
+        return SimpleNamespace(gpu=self._told("utilisation", 40 + handle))
+
+    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:
+        return self._told("temperature", 50 + handle)
+
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
+        return self._told("power", 123_400)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
+        return [None] * handle
+
+    def _told(self, what: str, value: int) -> int:
+        if what in self.silent:
+            raise self.NVMLError("Not Supported")
+        return value

@@ -6,9 +6,11 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from aetherd.kernel.token.service import AGENT_SCOPES
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call
 from aetherd.runtime import Runtime
+from aetherd.shim.cgroups import remove
+from aetherd.shim.limits import Limiter
 from aetherd.shim.tree import Trees
 from aetherd.store.engine import prepare
 
@@ -33,6 +37,17 @@ def forget_environment(patch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
             patch.delenv(name)
+
+
+@cache
+def usual_tier() -> str:
+    """Return the setting `sandbox` for tests: as it comes where bubblewrap works, else host, so that they still run."""
+    line = ("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true")
+    try:
+        works = subprocess.run(line, capture_output=True, timeout=10, check=False).returncode == 0
+    except OSError:
+        works = False
+    return "auto" if works else "host"
 
 
 @dataclass
@@ -85,8 +100,8 @@ def clear(settings: Settings) -> None:
     for name in names:
         trees.kill(name, f"{key}-{name}")
         trees.remove(name)
-    if root is not None:
-        root.rmdir()
+    for group in {root, *getattr(Limiter(f"aetherd-{key}").pools, "roots", {}).values()} - {None}:
+        remove(group)
 
 
 def seed_database(settings: Settings, template: Path) -> None:

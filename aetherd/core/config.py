@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     idle_exit_s: float = Field(
         default=1800, ge=0, description="a run that finished its goal ends after this idle time; 0 keeps it for ever"
     )
+    checkpoints: bool = Field(
+        default=True, description="keep a snapshot of an agent after each turn that changed its files"
+    )
+    checkpoint_keep: int = Field(default=10, ge=1, le=1000, description="automatic snapshots kept of an agent")
+    checkpoint_days: float = Field(default=14, gt=0, description="and for how long; those people made stay")
+    snapshot_mb: int = Field(default=20_480, ge=1, le=1 << 30, description="most that the files of a snapshot may hold")
     event_retention: int = Field(
         default=2_000_000, ge=1000, description="events kept in the log; older ones are removed in chunks"
     )
@@ -64,6 +70,11 @@ class Settings(BaseSettings):
     mcp_loop: Literal["lean", "sdk"] = Field(
         default="lean", description="what serves MCP on the unix sockets: our own loop, or the MCP SDK's as a fallback"
     )
+    network: str = Field(
+        default="all",
+        description="what agents in a sandbox reach when nobody says: all (public addresses), none, or rules with "
+        "commas between them, as network.set_policy takes them",
+    )
     private_network: bool = Field(
         default=False, description="let http steps of skills reach this machine and its network, not only the internet"
     )
@@ -80,6 +91,14 @@ class Settings(BaseSettings):
     )
     embedder_key: SecretStr | None = Field(default=None, description="its API key; better in a file")
     embedder_key_file: Path | None = Field(default=None, description="file that holds its API key; read for each use")
+    sandbox: Literal["auto", "docker", "bwrap", "host"] = Field(
+        default="auto",
+        description="where runs stand that name no tier: auto takes bwrap, else docker, and where neither works "
+        "starts none; host has no walls but a uid of its own",
+    )
+    docker_host: str = Field(
+        default="unix:///var/run/docker.sock", description="socket of the Docker engine for sandboxes; empty: use none"
+    )
     claude_path: Path | None = Field(default=None, description="the claude binary; default: extra `claude`, then PATH")
 
     @field_validator("home", mode="after")
@@ -92,6 +111,13 @@ class Settings(BaseSettings):
     def _loopback(cls, value: str) -> str:
         if value not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("only loopback is served until TLS lands; use an SSH tunnel or a reverse proxy")
+        return value
+
+    @field_validator("docker_host", mode="after")
+    @classmethod
+    def _local_engine(cls, value: str) -> str:
+        if value and not value.startswith("unix:///"):
+            raise ValueError("it is unix:///PATH, as sandboxes are entered on this machine; or empty")
         return value
 
     @field_validator("log_level", mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 
@@ -13,6 +13,8 @@ from aetherd.core.errors import Forbidden, Invalid, Unavailable
 RESOLVE_S = 10.0
 NAT64, NAT64_LOCAL = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48")
 COMPATIBLE = ipaddress.ip_network("::/96")  # an old way to write IPv4; also `::` and `::1`
+# Said to be global, or not known to be otherwise: clouds serve this machine's own secrets and settings there.
+CLOUDS = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "168.63.129.16/32")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,6 +52,15 @@ async def resolved(url: str, *, private: bool) -> tuple[str, str]:
     return host, addresses[0]
 
 
+def pinned(url: str, address: str) -> tuple[str, str]:
+    """Return the URL with the address in place of its host, and the Host header that names the host."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    where, named = (f"[{one}]" if ":" in one else one for one in (address, host))
+    return urlunsplit((parts.scheme, where + port, parts.path or "/", parts.query, "")), named + port
+
+
 def public(address: Address) -> bool:
     """Tell whether an address is out on the internet, also one wrapped into another."""
     if isinstance(address, ipaddress.IPv6Address):
@@ -60,4 +71,4 @@ def public(address: Address) -> bool:
             return public(inner)
         if address.teredo is not None or address.is_site_local or address in NAT64_LOCAL:
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in net for net in CLOUDS)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import click
 
-from aetherd.ctl import render
+from aetherd.ctl import pictures, render
 from aetherd.ctl.client import Client, Failure
 
 SHIPPED = Path(__file__).parents[1] / "catalog.json"
@@ -201,10 +201,17 @@ def command_for(entry: dict[str, Any], client: Callable[[], Client]) -> click.Co
         click.Option(["--json", "as_json"], is_flag=True, help="print the answer exactly as it is"),
     ]
 
+    if pictures.fields(entry):
+        parameters.append(
+            click.Option(["--output", "output"], type=click.Path(), help="write the picture to this file")
+        )
+
     if "argv" in schema.get("properties", {}) and "argv" not in places:
         parameters.append(click.Argument(["rest"], nargs=-1, metavar="[-- COMMAND...]"))
 
-    def run(whole: str | None, as_json: bool, rest: tuple[str, ...] = (), **given: Any) -> None:
+    def run(
+        whole: str | None, as_json: bool, rest: tuple[str, ...] = (), output: str | None = None, **given: Any
+    ) -> None:
         body = read_input(whole, sys.stdin)
         if rest:
             body["argv"] = list(rest)
@@ -213,7 +220,7 @@ def command_for(entry: dict[str, Any], client: Callable[[], Client]) -> click.Co
         if missing := [name for name in schema.get("required", ()) if name not in body]:
             word = missing[0].upper() if missing[0] in places else f"--{missing[0].replace('_', '-')}"
             raise click.UsageError(f"{word} is missing")
-        perform(client(), entry, body, as_json)
+        perform(client(), entry, body, as_json, output)
 
     return click.Command(
         entry["name"].partition(".")[2].replace("_", "-"),
@@ -261,15 +268,18 @@ def follows(entry: dict[str, Any], body: dict[str, Any], as_json: bool) -> bool:
     return not (as_json and "timeout_s" in names)
 
 
-def perform(client: Client, entry: dict[str, Any], body: dict[str, Any], as_json: bool) -> None:
+def perform(
+    client: Client, entry: dict[str, Any], body: dict[str, Any], as_json: bool, output: str | None = None
+) -> None:
     """Run the operation and show what it answers."""
-    name = entry["name"]
+    name, shots = entry["name"], pictures.fields(entry)
     answers = client.stream(name, body) if follows(entry, body, as_json) else [client.invoke(name, body)]
     for answer in answers:
+        shown = pictures.kept(shots, json.loads(answer), output) if shots else None
         if as_json:
             render.out(answer.decode())
         else:
-            SHOWN.get(name, render.show)(json.loads(answer))
+            SHOWN.get(name, render.show)(shown or json.loads(answer))
 
 
 def _output(part: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ GOAL = "Show that aetherd works on this machine: use your tools, write a report,
 def first_agent(ctx: click.Context) -> None:
     """Run a builtin agent to its result, then print where the console is. It needs no model key: it is a demo."""
     client = client_of(ctx)
-    process = json.loads(client.invoke("process.spawn", {"runtime": "builtin", "goal": GOAL}))
+    wish = {"runtime": "builtin", "goal": GOAL, **_without_walls(client)}
+    process = json.loads(client.invoke("process.spawn", wish))
     render.out(f"\nThe first agent: {process['name']}, process {process['pid']}, runtime builtin (demo, no model)")
     _follow(client, process["pid"])
     result = json.loads(client.invoke("process.result", {"pid": process["pid"]}))
@@ -35,6 +36,16 @@ def first_agent(ctx: click.Context) -> None:
     render.out("Stop           .venv/bin/aetherctl down   (agents go on; `down --agents` ends them too)\n")
     if not done:
         raise Failure(f"the first agent ended {result['outcome']}", "internal")
+
+
+def _without_walls(client: Client) -> dict[str, Any]:
+    """Return what asks for tier host where no sandbox works, and say so: nobody else asks for it by itself."""
+    [tier] = [one for one in json.loads(client.invoke("sandbox.list", {}))["tiers"] if one["default"]]
+    if tier["works"]:
+        return {}
+    render.out(f"No sandbox works on this machine (tier {tier['name']}: {render.plain(tier['reason'])}).")
+    render.out("So this one agent, whose script we know, runs in tier host, which has no walls; others will not.")
+    return {"sandbox": {"tier": "host"}}
 
 
 def _follow(client: Client, pid: int) -> None:

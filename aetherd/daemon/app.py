@@ -88,6 +88,7 @@ async def serve(settings: Settings) -> None:
             await Sockets(house, tools, group).serve(settings.run_dir / "aetherd.sock")
             group.start_soon(_until_signal, kernel, server)
             group.start_soon(_announce, kernel, house, server)
+            group.start_soon(_serve_doors, house, server)
             await server.serve(sockets=sockets)
             group.cancel_scope.cancel()
     logger.info("aetherd has ended; agents go on")
@@ -114,6 +115,12 @@ async def _announce(kernel: Kernel, house: House, server: Server) -> None:
             logger.warning("no link to the console: %s", exc.message)
         else:
             sys.stderr.write(f"\n  Console: {address}/login?code={code}\n  (works once, for ten minutes)\n\n")
+
+
+async def _serve_doors(house: House, server: Server) -> None:
+    """Serve HTTP at the door of every process, too."""
+    await server.up.wait()
+    await house.doors.served_by(server.open_door, server.shut_door)
 
 
 async def _until_signal(kernel: Kernel, server: Server) -> None:

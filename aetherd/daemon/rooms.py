@@ -5,17 +5,24 @@ from __future__ import annotations
 from aetherd.kernel.agent import AgentService
 from aetherd.kernel.approval import ApprovalService
 from aetherd.kernel.audit import AuditService
+from aetherd.kernel.browser import BrowserService
 from aetherd.kernel.control import ControlService
+from aetherd.kernel.desktop import DesktopService
 from aetherd.kernel.feedback import FeedbackService
 from aetherd.kernel.flow import FlowService
 from aetherd.kernel.fs import FsService
+from aetherd.kernel.gpu import GpuService
 from aetherd.kernel.memory import MemoryService
 from aetherd.kernel.message import MessageService
+from aetherd.kernel.network import NetworkService
 from aetherd.kernel.plan import PlanService
 from aetherd.kernel.process import ProcessService
 from aetherd.kernel.profile import ProfileService
+from aetherd.kernel.quota import QuotaService
 from aetherd.kernel.reflection import ReflectionService
+from aetherd.kernel.sandbox import SandboxService
 from aetherd.kernel.skill import SkillService
+from aetherd.kernel.snapshot import SnapshotService
 from aetherd.kernel.system import SystemService
 from aetherd.kernel.task import TaskService
 from aetherd.kernel.template import TemplateService
@@ -31,16 +38,23 @@ ROOMS: tuple[type, ...] = (
     AgentService,
     ApprovalService,
     ProcessService,
+    SandboxService,
     ControlService,
     FsService,
     TerminalService,
+    DesktopService,
+    BrowserService,
+    NetworkService,
     MemoryService,
     MessageService,
+    QuotaService,
+    GpuService,
     WorkspaceService,
     WorktreeService,
     SkillService,
     TaskService,
     PlanService,
+    SnapshotService,
     FlowService,
     TemplateService,
     FeedbackService,

@@ -203,6 +203,13 @@ class Hub:
                 for subscriber in members:
                     subscriber.push(batch)
 
+    def watched(self, frame: Frame) -> bool:
+        """Tell whether anybody would be shown such a frame now, for what costs something to make."""
+        return any(
+            filter.matches_frame(frame) and any(subscriber.wants_frames for subscriber in members)
+            for filter, members in self._groups.items()
+        )
+
     def publish_frame(self, frame: Frame) -> None:
         """Show a frame to whoever watches now."""
         for filter, members in self._groups.items():

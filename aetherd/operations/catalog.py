@@ -20,20 +20,24 @@ def tool_name(operation: str) -> str:
 
 @functools.cache
 def schema_of(model: type, mode: Any) -> dict[str, Any]:
-    """Return a model's JSON Schema without the noise of generated titles; made once for all, so not to be changed."""
-    schema: dict[str, Any] = _untitled(model.model_json_schema(mode=mode))  # type: ignore[attr-defined]
+    """Return a model's JSON Schema without noise: generated titles, and that what may be left out is then null.
+
+    Made once for all, so not to be changed.
+    """
+    schema: dict[str, Any] = _quiet(model.model_json_schema(mode=mode))  # type: ignore[attr-defined]
     return schema
 
 
-def _untitled(node: Any, inside_properties: bool = False) -> Any:
+def _quiet(node: Any, inside_properties: bool = False) -> Any:
     if isinstance(node, dict):
         return {
-            key: _untitled(value, key in ("properties", "$defs"))
+            key: _quiet(value, key in ("properties", "$defs"))
             for key, value in node.items()
-            if inside_properties or not (key == "title" and isinstance(value, str))
+            if inside_properties
+            or not ((key == "title" and isinstance(value, str)) or (key, value) == ("default", None))
         }
     if isinstance(node, list):
-        return [_untitled(item) for item in node]
+        return [_quiet(item) for item in node]
     return node
 
 

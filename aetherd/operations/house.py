@@ -26,7 +26,7 @@ class Authenticate(Protocol):
     ) -> Call:
         """Return a fresh `Call` that tells its progress there; raises `Unauthenticated`.
 
-        `door` is the process whose own socket the caller came through: a token of another process is refused.
+        `door` is the process whose own socket the caller came through: any token but its own is refused.
         """
         ...
 

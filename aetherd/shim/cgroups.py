@@ -1,15 +1,18 @@
 """Control groups as places that hold the processes of one tree: found, made, frozen, killed."""
 
+import contextlib
 import errno
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from aetherd.shim import syscalls
 
+ASIDE = "aetherd-self"
+"""Group below a delegated one into which the processes of that one move, so that it can be divided."""
 _SETTLE = 1.0
 """Seconds the kernel gets to freeze or thaw a group."""
 
@@ -126,7 +129,7 @@ def unified_root(name: str) -> Path | None:
     for mount in _mounts("cgroup2", ""):
         # As root at the top: a group below the daemon's own would end with the daemon's service. Without root
         # only the own group (delegated) can be divided.
-        parents = [mount] if os.geteuid() == 0 else [mount / _own_group().lstrip("/")]
+        parents = [mount] if os.geteuid() == 0 else [mount / own_group().removesuffix(f"/{ASIDE}").lstrip("/")]
         for parent in parents:
             root = parent / name
             writable = os.access(parent / "cgroup.procs", os.W_OK) and _made(root)
@@ -157,10 +160,50 @@ def own_mount(name: str) -> Path:
 
 def freezer_root(name: str) -> Path | None:
     """Return a writable group of ours in a v1 freezer hierarchy, made if need be; None without one."""
-    for mount in _mounts("cgroup", "freezer"):
+    return legacy_root("freezer", name)
+
+
+def legacy_root(controller: str, name: str) -> Path | None:
+    """Return a writable group of ours in the v1 hierarchy of a controller, made if need be; None without one."""
+    for mount in _mounts("cgroup", controller):
         root = mount / name
         if _made(root) and os.access(root / "cgroup.procs", os.W_OK):
             return root
+    return None
+
+
+def pass_on(group: Path, wanted: Iterable[str]) -> frozenset[str]:
+    """Have the groups below one of the unified hierarchy get controllers; return which of `wanted` they get.
+
+    A delegated group that its own processes live in cannot be divided: they move into a group below it first.
+    """
+    found = set(_text(group / "cgroup.controllers").split()) & set(wanted)
+    file = group / "cgroup.subtree_control"
+    for controller in found - set(_text(file).split()):
+        for attempt in range(2):
+            try:
+                file.write_text(f"+{controller}")
+                break
+            except OSError as exc:
+                if attempt or exc.errno != errno.EBUSY or os.geteuid() == 0:
+                    break
+                _step_aside(group)
+    return frozenset(found & set(_text(file).split()))
+
+
+def _step_aside(group: Path) -> None:
+    with contextlib.suppress(OSError):
+        (group / ASIDE).mkdir(exist_ok=True)
+        for pid in _text(group / "cgroup.procs").split():
+            (group / ASIDE / "cgroup.procs").write_text(pid)
+
+
+def field(path: Path, name: str) -> int | None:
+    """Return the number beside a name in a file of lines `name number`; None when it is not there."""
+    for line in _text(path).splitlines():
+        word, _, value = line.partition(" ")
+        if word == name and value.strip().isdecimal():
+            return int(value)
     return None
 
 
@@ -182,8 +225,10 @@ def _mounts(kind: str, option: str) -> list[Path]:
     return found
 
 
-def _own_group() -> str:
+def own_group(controller: str | None = None) -> str:
+    """Return our own group in the unified hierarchy, or in the v1 hierarchy of a controller; "/" when in none."""
     for line in _text(Path("/proc/self/cgroup")).splitlines():
-        if line.startswith("0::"):
-            return line[3:]
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(",") if controller else not controllers:
+            return path
     return "/"

@@ -19,11 +19,14 @@ from pathlib import Path
 from aetherd.shim import frames
 from aetherd.shim.disk import claim, read_exit, read_hello, read_output, read_stderr
 from aetherd.shim.errors import ShimError, ShimGone, SpawnFailed
+from aetherd.shim.holding import find_held, release
 from aetherd.shim.proc import alive, boot_id, start_time_of
 from aetherd.shim.records import (
     Blocked,
     Exit,
+    Held,
     Hello,
+    HoldRequest,
     Output,
     Spawned,
     SpawnRequest,
@@ -35,7 +38,9 @@ from aetherd.shim.wire import CREDIT, Wire
 __all__ = [
     "Blocked",
     "Exit",
+    "Held",
     "Hello",
+    "HoldRequest",
     "Output",
     "Remains",
     "Shim",
@@ -48,10 +53,12 @@ __all__ = [
     "alive",
     "boot_id",
     "claim",
+    "find_held",
     "open_shim",
     "read_exit",
     "read_output",
     "read_stderr",
+    "release",
     "start_time_of",
 ]
 

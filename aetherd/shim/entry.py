@@ -46,6 +46,31 @@ def live(request: dict[str, Any], ready: int) -> int:
     return 70
 
 
+def keep(request: dict[str, Any], ready: int) -> int:
+    """Be a keeper from here on, in a fresh fork of the zygote, and return its exit status; `ready` as in `live`."""
+    place = request["directory"]
+    try:
+        from aetherd.shim.keeper import Keeper  # here, because no shim needs it
+
+        _withdraw("aether-keeper")
+        signal.setitimer(signal.ITIMER_REAL, request["deadline"])
+        keeper = Keeper(request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        with contextlib.suppress(BrokenPipeError):  # the zygote died meanwhile; holder.json tells the daemon
+            os.write(ready, json.dumps(keeper.held).encode())
+        os.close(ready)
+        keeper.run()
+        return 0
+    except SpawnFailed as error:
+        answer = failure(0, error.step, error.errno, str(error))
+    except BaseException as error:
+        answer = failure(0, "keeper", getattr(error, "errno", None) or 0, f"{type(error).__name__}: {error}")
+        _write_crash(place)
+    with contextlib.suppress(OSError):
+        os.write(ready, json.dumps(answer).encode())
+    return 70
+
+
 def _write_crash(place: str) -> None:
     import traceback  # here, because no shim that lives needs it
 
@@ -56,18 +81,23 @@ def _write_crash(place: str) -> None:
         pass
 
 
-def _run(request: dict[str, Any], ready: int) -> None:
-    """Be the shim of one request until everything is over.
-
-    Raises SpawnFailed or OSError when the process could not start.
-    """
+def _withdraw(name: str) -> None:
+    """Be on our own, under a name that ps shows."""
     os.setsid()
     os.chdir("/")
     os.umask(0o077)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         # A shim ends with its process and not before, also when a whole session or unit is told to end.
         signal.signal(number, signal.SIG_IGN)
-    syscalls.set_name("aether-shim")
+    syscalls.set_name(name)
+
+
+def _run(request: dict[str, Any], ready: int) -> None:
+    """Be the shim of one request until everything is over.
+
+    Raises SpawnFailed or OSError when the process could not start.
+    """
+    _withdraw("aether-shim")
     syscalls.become_subreaper()
     directory = os.open(request["directory"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     # A step that hangs (a dead network disk) ends in the death of this shim and, with it, of its child.

@@ -29,7 +29,8 @@ CREDIT = 0x16  # u64: this many more bytes of OUTPUT may be sent; so a client's 
 
 # Between the daemon and the zygote.
 SPAWN = 0x20  # JSON object: id, deadline and the fields of `records.SpawnRequest`
-SPAWNED = 0x21  # JSON object: id and either the fields of `records.Spawned` or `error`
+SPAWNED = 0x21  # JSON object: id and either the fields of `records.Spawned` (or `records.Held`) or `error`
+HOLD = 0x22  # JSON object: id, deadline and the fields of `records.HoldRequest`
 
 RESULTS = ("accepted", "duplicate", "full", "closed")
 
@@ -55,6 +56,12 @@ OUTPUT_HEADER = struct.Struct("!BIQ")
 
 FOREVER = (1 << 64) - 1
 """A credit that is never used up."""
+
+
+STATUS_FD = 8
+"""Where a holder finds the descriptor for `bwrap --json-status-fd`."""
+READY_FD = 7
+"""Where the first command of a sandbox writes a line once it runs: then everything is mounted."""
 
 
 class FrameError(ValueError):

@@ -15,7 +15,11 @@ class SpawnRequest:
     [directory], "binds": [{"path", "readonly"}]}`: the process sees each covered directory empty but for the
     bound paths (root only). `rlimits` maps a name such as "nofile" or "RLIMIT_NOFILE" to (soft, hard), -1 for
     no limit. Sizes are bytes: `lossless_cap` bounds unacknowledged output of pipes, `ring` the output kept of a
-    terminal, `stderr_ring` the standard error kept of pipes.
+    terminal, `stderr_ring` the standard error kept of pipes. `oom_score_adj` is that of proc(5).
+
+    `enter` names a process, {"pid", "start_time"}, in whose namespaces this one is born: then `windows` is None,
+    cwd, argv and a terminal are those of that place, and uid and gid are given. `seccomp` is the path of a compiled
+    BPF program that holds from the exec on.
     """
 
     directory: str
@@ -31,10 +35,54 @@ class SpawnRequest:
     cgroups: Sequence[str] = ()
     windows: Mapping[str, Any] | None = None
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    oom_score_adj: int | None = None
     lossless_cap: int = 256 << 20
     ring: int = 64 << 20
     stderr_ring: int = 4 << 20
     umask: int = 0o022
+    enter: Mapping[str, int] | None = None
+    seccomp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """Say what a keeper holds: a sandbox that it makes by running `argv`, or one that stands already.
+
+    `directory` exists, is private to the daemon and gets holder.json. `argv` is bwrap's command line, run in a network
+    namespace of its own and with the same rights as a SpawnRequest's; `files` maps descriptors it finds open (10 and
+    above) to paths. Or `adopt` names the first process of a sandbox ({"pid", "start_time"}), into whose network
+    namespace the keeper goes. `door` is a directory, and `doors` maps TCP ports of 127.0.0.1 inside to the names of
+    unix sockets there; they may come and go.
+    """
+
+    directory: str
+    door: str
+    doors: Mapping[int, str]
+    argv: Sequence[str] | None = None
+    adopt: Mapping[str, int] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    uid: int | None = None
+    gid: int | None = None
+    groups: Sequence[int] = ()
+    cgroups: Sequence[str] = ()
+    windows: Mapping[str, Any] | None = None
+    files: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Name a sandbox that stands, by its keeper and its first process; start times as in Spawned."""
+
+    keeper_pid: int
+    keeper_start_time: int
+    boot_id: str
+    init_pid: int
+    init_start_time: int
+
+    @property
+    def enter(self) -> dict[str, int]:
+        """What a SpawnRequest enters it by."""
+        return {"pid": self.init_pid, "start_time": self.init_start_time}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aetherd.shim import frames
 from aetherd.shim.disk import read_json
 from aetherd.shim.errors import ShimError, SpawnFailed
+from aetherd.shim.holding import find_held
 from aetherd.shim.proc import alive
-from aetherd.shim.records import Spawned, SpawnRequest
+from aetherd.shim.records import Held, HoldRequest, Spawned, SpawnRequest
+
+_Found = TypeVar("_Found", Spawned, Held)
 
 PROGRAM = Path(__file__).resolve().with_name("zygote.py")
 LEASE = 30.0
@@ -98,17 +102,37 @@ class Zygote:
         Raises SpawnFailed when the process cannot start (nothing is left of it), ShimError when there is no
         answer in time. The shim gives up before `deadline` seconds, so a late process does not appear.
         """
+        found = await self._obtain(frames.SPAWN, request, deadline, _spawned_in)
+        return found if isinstance(found, Spawned) else Spawned(**_only(Spawned, found))
+
+    async def hold(self, request: HoldRequest, *, deadline: float = 10.0) -> Held:
+        """Have a keeper hold a sandbox; it and the sandbox outlive the zygote and us.
+
+        Raises SpawnFailed when the sandbox cannot be made (nothing is left of it), ShimError as `spawn` does.
+        """
+        found = await self._obtain(frames.HOLD, request, deadline, find_held)
+        return found if isinstance(found, Held) else Held(**_only(Held, found))
+
+    async def _obtain(
+        self, kind: int, request: SpawnRequest | HoldRequest, deadline: float, left: Callable[[Path], _Found | None]
+    ) -> _Found | dict[str, Any]:
+        """Ask until there is an answer, or what `left` finds in the request's directory."""
         give_up = time.monotonic() + deadline
         for _ in range(2):
             line = await self._connected(max(0.1, give_up - time.monotonic()))
-            fields = await self._ask(line, request, give_up)
+            fields = await self._ask(line, kind, request, give_up)
             if fields is not None:
-                return _spawned(fields)
-            # The zygote died with the question open. A shim it had already forked is on its own and says so
-            # on disk; one it had not forked cannot appear any more.
-            found = await self._found(Path(request.directory), min(give_up, time.monotonic() + 0.5))
-            if found is not None:
-                return found
+                return _succeeded(fields)
+            # The zygote died with the question open. What it had already forked is on its own and says so
+            # on disk; what it had not forked cannot appear any more.
+            stop = min(give_up, time.monotonic() + 0.5)
+            while True:
+                found = await asyncio.to_thread(left, Path(request.directory))
+                if found is not None:
+                    return found
+                if time.monotonic() >= stop:
+                    break
+                await asyncio.sleep(0.02)
         raise ShimError("the zygote died twice while starting a process")
 
     async def aclose(self) -> None:
@@ -117,7 +141,9 @@ class Zygote:
         if self._line is not None and self._line.transport is not None:
             self._line.transport.close()
 
-    async def _ask(self, line: _Line, request: SpawnRequest, give_up: float) -> dict[str, Any] | None:
+    async def _ask(
+        self, line: _Line, kind: int, request: SpawnRequest | HoldRequest, give_up: float
+    ) -> dict[str, Any] | None:
         id = next(self._ids)
         answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         left = max(0.1, give_up - time.monotonic())
@@ -126,7 +152,7 @@ class Zygote:
             raise SpawnFailed("request", 0, f"{len(payload)} bytes of argv and environment are too many")
         assert line.transport is not None
         line.answers[id] = answer
-        line.transport.write(frames.frame(frames.SPAWN, payload))
+        line.transport.write(frames.frame(kind, payload))
         try:
             await asyncio.wait([answer], timeout=left)
         finally:
@@ -134,16 +160,6 @@ class Zygote:
         if not answer.done():
             raise ShimError(f"the zygote did not answer in {left:.1f} s")
         return answer.result()
-
-    async def _found(self, directory: Path, give_up: float) -> Spawned | None:
-        while True:
-            fields = await asyncio.to_thread(read_json, directory, "shim.json")
-            if fields is not None:
-                found = Spawned(fields["os_pid"], fields["start_time"], fields["shim_pid"], fields["boot_id"])
-                return found if alive(found.shim_pid, fields["shim_start_time"], found.boot_id) else None
-            if time.monotonic() >= give_up:
-                return None
-            await asyncio.sleep(0.02)
 
     async def _connected(self, deadline: float) -> _Line:
         if self._closed:
@@ -174,21 +190,34 @@ async def _greeted(connection: socket.socket, give_up: float) -> _Line | None:
     return line if greeted else None
 
 
-def _encoded(request: SpawnRequest, id: int, deadline: float) -> bytes:
-    """Return the payload of a SPAWN frame. A request may hold any mapping or sequence, JSON wants its own."""
-    fields: dict[str, Any] = {name: getattr(request, name) for name in SpawnRequest.__dataclass_fields__}
-    for name in ("argv", "cgroups", "groups"):
-        fields[name] = list(fields[name])
-    for name in ("env", "rlimits"):
-        fields[name] = dict(fields[name])
+def _encoded(request: SpawnRequest | HoldRequest, id: int, deadline: float) -> bytes:
+    """Return the payload of a frame. A request may hold any mapping or sequence, JSON wants its own."""
+    fields: dict[str, Any] = {name: _plain(getattr(request, name)) for name in request.__dataclass_fields__}
     return json.dumps({**fields, "id": id, "deadline": deadline}).encode()
 
 
-def _spawned(fields: dict[str, Any]) -> Spawned:
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _succeeded(fields: dict[str, Any]) -> dict[str, Any]:
     error = fields.get("error")
     if error is not None:
         raise SpawnFailed(error["step"], error["errno"], error["message"])
-    return Spawned(fields["os_pid"], fields["start_time"], fields["shim_pid"], fields["boot_id"])
+    return fields
+
+
+def _only(kind: type[_Found], fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields[name] for name in kind.__dataclass_fields__}
+
+
+def _spawned_in(directory: Path) -> Spawned | None:
+    fields = read_json(directory, "shim.json")
+    if fields is None or not alive(fields["shim_pid"], fields["shim_start_time"], fields["boot_id"]):
+        return None
+    return Spawned(**_only(Spawned, fields))
 
 
 def _fingerprint() -> str:

@@ -26,10 +26,29 @@ MS_SLAVE = 0x80000
 _CLONE3 = 435  # one number on every architecture
 _CLONE_INTO_CGROUP = 0x200000000
 _CLONE_NEWNS = 0x20000
+_CLONE_PARENT = 0x8000
+_CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, 0)
 _KEEP_SIZE_AND_PUNCH_HOLE = 0x1 | 0x2
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
+_PR_SET_SECCOMP = 22
+_PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+NS_GET_USERNS = 0xB701
+NAMESPACES = {
+    "user": 0x10000000,
+    "net": 0x40000000,
+    "ipc": 0x8000000,
+    "uts": 0x4000000,
+    "cgroup": 0x2000000,
+    "pid": 0x20000000,
+    "mnt": _CLONE_NEWNS,
+}
+"""The kinds of namespaces, as the names under /proc/<pid>/ns and the flags of unshare(2) and setns(2)."""
+
 _MOUNT_SETATTR = 442  # one number on every architecture
 _AT_RECURSIVE = 0x8000
 
@@ -77,6 +96,58 @@ def fork_into(cgroup: int) -> int:
     pid: int = _libc.syscall(ctypes.c_long(_CLONE3), ctypes.byref(arguments), ctypes.c_long(88))
     _check(min(pid, 0))
     return pid
+
+
+def fork_as_sibling() -> int:
+    """Fork as os.fork does, the child being our own parent's; so what it ends with reaches that one directly.
+
+    For a process of one thread: Python's own hooks of a fork do not run.
+    """
+    if not _CLONE:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    flags = ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD)
+    nothing = (ctypes.c_ulong(0),) * 4
+    pid: int = _libc.syscall(ctypes.c_long(_CLONE), flags, *nothing)
+    _check(min(pid, 0))
+    return pid
+
+
+def unshare(*kinds: str) -> None:
+    """Leave namespaces for new ones; a process of one thread, since some belong to threads."""
+    _check(_libc.unshare(sum(NAMESPACES[kind] for kind in kinds)))
+
+
+def join(descriptor: int, kind: str) -> None:
+    """Enter the namespace that is open here; one of pids holds for children only."""
+    _check(_libc.setns(descriptor, NAMESPACES[kind]))
+
+
+def take_no_privileges() -> None:
+    """Let no program that is executed from here on gain rights by being executed."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def drop_capabilities() -> None:
+    """Take every capability out of reach of what is executed later; nothing without the right to."""
+    for number in range(64):
+        if _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) != 0:
+            return
+
+
+def hide_memory() -> None:
+    """Let nobody of our uid read this process's memory, until it executes."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))
+
+
+def filter_calls(program: bytes) -> None:
+    """Take a compiled BPF program on that says which system calls work; needs `take_no_privileges`."""
+    code = ctypes.create_string_buffer(program, len(program))
+
+    class _Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
+
+    given = _Program(len(program) // 8, ctypes.addressof(code))
+    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(given), 0, 0))
 
 
 def own_mounts() -> None:

@@ -18,6 +18,8 @@ from aetherd.shim.proc import stat
 
 MECHANISMS = ("cgroup2", "cgroup2-own-mount", "cgroup1-freezer", "processes")
 """Ways to hold a tree, best first."""
+POOL = "pool-"
+"""How the names of groups begin that hold the trees of one pool of limits."""
 MARKER = b"AETHER_PROCESS="
 SHIM_NAME = b"aether-shim"
 
@@ -45,13 +47,19 @@ class Trees:
         if self._root is not None and self._root.is_relative_to(cgroups.own_mount(root_name)):
             self.mechanism = "cgroup2-own-mount"  # mounted by an earlier run of ours
 
-    def make(self, name: str) -> list[str]:
-        """Make the group of a tree and return the directories to join: none with "processes"."""
+    def make(self, name: str, within: str | None = None) -> list[str]:
+        """Make the group of a tree and return the directories to join: none with "processes".
+
+        `within` names the group of a pool of limits (limits.py) that it is made below.
+        """
         group = self._group(name)
         if group is None:
             return []
-        group.path.mkdir(exist_ok=True)
-        return [str(group.path)]
+        path = group.path
+        if within is not None and self._root is not None and not path.is_dir():
+            path = self._root / _checked(within) / name
+        path.mkdir(exist_ok=True)
+        return [str(path)]
 
     def members(self, name: str, marker: str) -> list[int]:
         """Return the pids of a tree; zombies do not count."""
@@ -67,9 +75,10 @@ class Trees:
     def thaw(self, name: str, marker: str) -> None:
         """Let the tree go on."""
         group = self._group(name)
+        outside = self._outside(name, marker, group)  # looked for before the rest competes with us for processors
         if group is not None and group.path.is_dir():
             group.freeze(False)
-        _send(self._outside(name, marker, group), signal.SIGCONT)
+        _send(outside, signal.SIGCONT)
 
     def frozen(self, name: str, marker: str) -> bool:
         """Tell whether the whole tree stands still; a tree without processes does not."""
@@ -116,6 +125,8 @@ class Trees:
             _checked(name)
             return None
         path = self._root / _checked(name)
+        if not path.is_dir():
+            path = next(self._root.glob(f"{POOL}*/{name}"), path)
         return cgroups.Freezer(path) if self.mechanism == "cgroup1-freezer" else cgroups.Unified(path)
 
     def _find(self, name: str, marker: str) -> dict[int, int]:

@@ -24,11 +24,12 @@ if __name__ == "__main__":
     sys.modules["aetherd"] = _stand_in
 
 from aetherd.shim import frames, peer, syscalls
-from aetherd.shim.entry import failure, live
+from aetherd.shim.entry import failure, keep, live
 from aetherd.shim.proc import boot_id
 
 TYPE_CHECKING = False  # the module typing is not worth its memory in every shim
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 BACKLOG = 64
@@ -108,20 +109,20 @@ class Zygote:
         except (OSError, frames.FrameError):
             data, arrived = b"", []
         for kind, payload in arrived:
-            if kind == frames.SPAWN:
-                self._spawn(line, payload)
+            if kind in (frames.SPAWN, frames.HOLD):
+                self._spawn(line, payload, hold=kind == frames.HOLD)
         if not data:
             self._hang_up(line)
 
-    def _spawn(self, line: Line, payload: bytes) -> None:
-        """Fork the shim of a request; its answer comes through a pipe."""
+    def _spawn(self, line: Line, payload: bytes, *, hold: bool) -> None:
+        """Fork the shim, or the keeper, of a request; its answer comes through a pipe."""
         id = 0
         try:
             request = json.loads(payload)
             id = request["id"] if isinstance(request, dict) else 0
-            check(request)
+            (check_hold if hold else check)(request)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            self._say(line, frames.SPAWNED, failure(id, "request", 0, f"not a spawn request: {error}"))
+            self._say(line, frames.SPAWNED, failure(id, "request", 0, f"not a request: {error}"))
             return
         try:
             read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -136,18 +137,18 @@ class Zygote:
             self._say(line, frames.SPAWNED, failure(id, "fork", error.errno or 0, str(error)))
             return
         if shim == 0:
-            self._leave(request, read, write)
+            self._leave(request, read, write, keep if hold else live)
         os.close(write)
         self.births[read] = (line, id)
         self.epoll.register(read, select.EPOLLIN)
 
-    def _leave(self, request: dict[str, Any], read: int, write: int) -> NoReturn:
-        """Be a shim, and nothing of the zygote any more; init adopts it when the zygote ends."""
+    def _leave(self, request: dict[str, Any], read: int, write: int, life: Callable[[Any, int], int]) -> NoReturn:
+        """Be a shim or a keeper, and nothing of the zygote any more; init adopts it when the zygote ends."""
         code = 70
         try:
             self._let_go()
             os.close(read)
-            code = live(request, write)
+            code = life(request, write)
         finally:
             os._exit(code)
 
@@ -217,6 +218,22 @@ def check(request: dict[str, Any]) -> None:
     for name in ("lossless_cap", "ring", "stderr_ring"):
         if request[name] < frames.CHUNK:
             raise ValueError(f"{name} is {request[name]}, at least {frames.CHUNK}")
+    if request["enter"] is not None and request["windows"] is not None:
+        raise ValueError("windows are for a process outside, and this one enters a sandbox")
+    _check_deadline(request)
+
+
+def check_hold(request: dict[str, Any]) -> None:
+    """Raise as `check` does for what a keeper cannot work with."""
+    if (request["argv"] is None) == (request["adopt"] is None):
+        raise ValueError("a keeper runs argv or adopts a process, one of them")
+    for port, name in request["doors"].items():
+        if not 0 < int(port) < 65536 or "/" in name:
+            raise ValueError(f"no door {port}: {name!r}")
+    _check_deadline(request)
+
+
+def _check_deadline(request: dict[str, Any]) -> None:
     if not 0 < float(request["deadline"]) < 3600:
         raise ValueError(f"deadline is {request['deadline']}")
 

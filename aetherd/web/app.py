@@ -20,6 +20,8 @@ from aetherd.web.oauth import OAuth
 from aetherd.web.streams import Streams
 from aetherd.web.ws import Socket
 
+AT_A_DOOR = ("/mcp", "/v1/", "/healthz")  # what a hosted process reaches at its own socket
+
 
 class Web:
     """The HTTP face as one ASGI application. Call `stop` when the daemon begins to end."""
@@ -90,6 +92,10 @@ class Web:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        if (door := scope.get("state", {}).get("door")) is not None:
+            scope["aether.door"] = door
+            if not path.startswith(AT_A_DOOR):
+                raise NotFound("a process is served /mcp, /v1 and /healthz here")
         if self._mcp is not None and (path == "/mcp" or path.startswith("/mcp/")):
             await self._mcp(scope, receive, send)  # which looks at the bearer itself
         else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import h11
@@ -15,10 +17,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aetherd.core.errors import Unavailable
+from aetherd.operations.doors import Doorway, listening
 from aetherd.web.app import Web
+
+logger = logging.getLogger(__name__)
 
 HEAD_S = 10.0  # a request's line and headers arrive within this, or the connection is dropped
 CALLS_S = 2.0  # calls in flight get this long once the daemon ends
+DOOR_CONNECTIONS = 64  # of one process at its door: each is a descriptor of ours
 SEND_BUFFER = 256 * 1024  # a frozen reader must not hide megabytes of events in the kernel
 
 
@@ -34,6 +40,12 @@ class BoundedH11(H11Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.app_state = {**self.app_state, "abort": transport.abort}
         super().connection_made(transport)
+        seats = self.app_state.get("seats")
+        if seats is not None and len(seats) >= DOOR_CONNECTIONS:
+            transport.abort()
+            return
+        if seats is not None:
+            seats.add(self)
         self._watch(True)
 
     def data_received(self, data: bytes) -> None:
@@ -44,11 +56,13 @@ class BoundedH11(H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand over to the WebSocket protocol, which has bounds of its own."""
         self._watch(False)
+        self.app_state.get("seats", set()).discard(self)
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadline, leave the seat."""
         self._watch(False)
+        self.app_state.get("seats", set()).discard(self)
         super().connection_lost(exc)
 
     def _watch(self, head_incomplete: bool) -> None:
@@ -94,7 +108,27 @@ class Server(uvicorn.Server):
             )
         )
         self._web = web
+        self._doors: dict[int, asyncio.Server] = {}
         self.up = anyio.Event()  # set when connections are taken
+
+    async def open_door(self, doorway: Doorway) -> None:
+        """Serve a process at the socket `h` of its door: the same HTTP face, for that process alone."""
+        folder = doorway.path.parent
+        if doorway.pid in self._doors or not folder.exists():  # or it has ended meanwhile
+            return
+        loop = asyncio.get_running_loop()
+        state = {"door": doorway.pid, "seats": set[BoundedH11]()}
+
+        def connection() -> BoundedH11:
+            return BoundedH11(self.config, self.server_state, state, loop)
+
+        sock = listening(folder / "h", doorway.uid)
+        self._doors[doorway.pid] = await loop.create_unix_server(connection, sock=sock)
+
+    async def shut_door(self, pid: int) -> None:
+        """Take no more connections of a process that has ended."""
+        if (server := self._doors.pop(pid, None)) is not None:
+            server.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -103,17 +137,33 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell when connections are taken."""
+        asyncio.get_running_loop().set_exception_handler(_Shortage())
         await super().startup(sockets)
         self.up.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what is held open before waiting for the rest."""
+        for server in self._doors.values():
+            server.close()
         self._web.stop()
         late = asyncio.get_running_loop().call_later(CALLS_S, self._web.finish)
         try:
             await super().shutdown(sockets)
         finally:
             late.cancel()
+
+
+class _Shortage:
+    """Says once a second that no descriptor is left; asyncio would, each second, once for each place in the backlog."""
+
+    _said = float("-inf")
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "out of system resource" not in context["message"]:
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._said + 1:
+            self._said = loop.time()
+            logger.warning("no connection is taken: %s; raise the limit of open files", context["exception"])
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:

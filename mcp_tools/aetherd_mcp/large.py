@@ -15,6 +15,7 @@ from aetherd.core.clock import Clock
 from aetherd.core.errors import NotFound
 from aetherd.core.ids import new_id
 from aetherd.operations.operation import Call, Operation
+from aetherd_mcp import pictures
 
 BOUND = 64 * 1024  # bytes of JSON a result may have
 HEAD = 16 * 1024  # bytes of JSON of its head, about
@@ -45,6 +46,8 @@ class LargeResults:
 
     def result(self, op: Operation, value: BaseModel, call: Call) -> types.CallToolResult | dict[str, Any]:
         """Return what a tool call answers: all of it, written out already, or its head and where the rest is."""
+        if pictures.may_hold(op) and (seen := pictures.shown(value)) is not None:
+            return seen
         text = value.model_dump_json()
         whole = value.model_dump(mode="json")
         if len(text) <= BOUND:

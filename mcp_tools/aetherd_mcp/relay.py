@@ -56,7 +56,10 @@ def unescape(raw: bytes) -> bytes:
     """Read a JSON string (quotes included) as UTF-8; empty for no string at all."""
     if b"\\" not in raw:
         return raw[1:-1]
-    return str(scanstring(raw.decode("utf-8", "replace"), 1, False)[0]).encode("utf-8", "surrogatepass")
+    try:
+        return str(scanstring(raw.decode("utf-8", "replace"), 1, False)[0]).encode("utf-8", "surrogatepass")
+    except ValueError:
+        return b""
 
 
 def hide_escapes(text: bytes) -> bytes:

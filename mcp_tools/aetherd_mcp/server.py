@@ -27,6 +27,7 @@ from aetherd.core.errors import AetherError, Internal, NotFound, PendingApproval
 from aetherd.operations.catalog import schema_of, tool_name
 from aetherd.operations.house import House
 from aetherd.operations.operation import Call, Operation, ProgressFn
+from aetherd_mcp import pictures
 from aetherd_mcp.caller import Caller, credential
 from aetherd_mcp.completion import Completion
 from aetherd_mcp.elicitation import Elicitation
@@ -280,7 +281,7 @@ def _tool(op: Operation) -> types.Tool:
         title=title(op),
         description=op.doc,
         input_schema=schema_of(op.input, "validation"),
-        output_schema=schema_of(op.output, "serialization"),
+        output_schema=None if pictures.may_hold(op) else schema_of(op.output, "serialization"),
         annotations=hints(op),
         icons=icons(op.room),
     )

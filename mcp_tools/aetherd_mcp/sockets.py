@@ -27,6 +27,7 @@ FIRST_LINE = 4096  # bytes
 FIRST_LINE_S = 10.0
 CONNECTIONS = 512  # on the daemon's own socket
 DOOR_CONNECTIONS = 64  # through one process's door: each may hold a line of 4 MiB that never ends
+PAUSE_S = 0.1  # when a connection could not be taken
 LOOPS = {"lean": lean.serve, "sdk": sdk_loop.serve}  # the setting `mcp_loop`
 
 
@@ -70,10 +71,23 @@ class Sockets:
         async def accept() -> None:
             with scope:
                 async with listener:
-                    await listener.serve(lambda stream: self._guarded(stream, door, uid, limiter))
+                    await self._accept(listener, door, uid, limiter)
 
         self._group.start_soon(accept, name=f"mcp {path}")
         return scope
+
+    async def _accept(
+        self, listener: anyio.abc.SocketListener, door: int | None, uid: int | None, limiter: anyio.CapacityLimiter
+    ) -> None:
+        async with anyio.create_task_group() as group:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except anyio.BrokenResourceError as exc:  # no descriptor left: others need theirs back first
+                    logger.warning("a socket for tools takes no connection: %s", exc.__cause__)
+                    await anyio.sleep(PAUSE_S)
+                    continue
+                group.start_soon(self._guarded, stream, door, uid, limiter)
 
     async def _guarded(
         self, stream: anyio.abc.SocketStream, door: int | None, uid: int | None, limiter: anyio.CapacityLimiter

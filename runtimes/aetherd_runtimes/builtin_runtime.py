@@ -86,7 +86,7 @@ class Builtin:
         return Launch(
             # by file, not by -m: so -I -S can keep out the working directory, PYTHON* and every .pth, and it
             # is the same in a checkout, an editable install and a wheel
-            argv=(sys.executable, "-I", "-S", str(PACKAGE / "builtin" / "__main__.py"), str(settings)),
+            argv=(spawn.python or sys.executable, "-I", "-S", str(PACKAGE / "builtin" / "__main__.py"), str(settings)),
             env={
                 "HOME": str(spawn.home),
                 "LANG": "C.UTF-8",

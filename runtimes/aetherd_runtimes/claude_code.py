@@ -16,12 +16,13 @@ import stat
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aetherd.core.errors import Invalid, Unavailable
 from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Links, Output, Report, Spawn
+from aetherd_runtimes import claude_portable
 from aetherd_runtimes.claude_lines import SERVER, Lines, Screen
 from aetherd_runtimes.claude_transcript import has_transcript, read_since
 
@@ -57,6 +58,8 @@ class ClaudeCode:
         install=INSTALL,
         needs=(*CREDENTIALS, "ANTHROPIC_BASE_URL"),
     )
+
+    keeping = claude_portable.KEEPING
 
     def __init__(self, path: Path | None = None) -> None:
         self._given = path
@@ -148,6 +151,14 @@ class ClaudeCode:
         if spawn.session is None:
             return ()
         return tuple(read_since(Path(_environment(spawn)["CLAUDE_CONFIG_DIR"]), spawn.session, since))
+
+    def holds(self, paths: Collection[str], session: str) -> bool:
+        """Tell whether the transcript of a conversation is among these files."""
+        return any(path.startswith(".claude/projects/") and path.endswith(f"/{session}.jsonl") for path in paths)
+
+    def fork(self, home: Path, session: str, fresh: str, cwd: tuple[Path, Path]) -> None:
+        """Copy a conversation to another id and working directory, in a home that nobody uses yet."""
+        claude_portable.copy(home, session, fresh, cwd)
 
     def ended_in(self, spawn: Spawn, since: float) -> str | None:
         """Return the conversation a TUI ended in that was started after `since` (Unix time), if it says.

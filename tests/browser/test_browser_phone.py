@@ -36,7 +36,7 @@ def test_every_page_fits_the_width_of_a_phone(phone: Console) -> None:
         phone.page.goto(path)
         phone.page.locator("main h1").wait_for()
         narrow(phone)
-    for tab in ("timeline", "terminal", "files", "details"):
+    for tab in ("timeline", "terminal", "files", "details", "walls", "snapshots", "browser"):
         phone.open(demo, tab)
         narrow(phone)
     phone.open(demo)

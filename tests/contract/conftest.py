@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 async def world(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         forget_environment(patch)
-        settings = load(home=tmp_path_factory.mktemp("world") / "aether", port=0, approval_wait_s=0.05)
+        settings = load(home=tmp_path_factory.mktemp("world") / "aether", port=0, approval_wait_s=0.05, docker_host="")
     seed_database(settings, tmp_path_factory.getbasetemp() / "template.db")
     async with run_house(settings, runtimes()) as running, serve(running, lab=False) as faces:
         yield await build(faces)

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +31,9 @@ from tests.faces import Faces
 MORE: dict[str, dict[str, Any]] = {
     "approval.decide": {"decision": "deny"},
     "approval.wait": {"timeout_s": 0.05},
+    "browser.click": {"x": 1, "y": 1},
     "control.request_human": {"wait_s": 0},
+    "desktop.wait_for": {"stable_s": 0.05},
     "flow.run": {"flow": {"steps": [{"set": 1}]}},
     "fs.search": {"content": "deployment"},
     "fs.watch": {"timeout_s": 0.05},
@@ -40,6 +43,9 @@ MORE: dict[str, dict[str, Any]] = {
     "plan.update": {"changes": [{"step": "1", "status": "done"}]},
     "process.spawn": {"runtime": "command", "argv": ["true"], "goal": "x"},
     "process.wait": {"timeout_s": 0.05},
+    "quota.set": {"pids": 4000},
+    "sandbox.prune": {"dry_run": True},
+    "sandbox.set_limits": {"pids": 500},
     "skill.compose": {"name": "whole"},
     "skill.create": {"description": "x"},
     "skill.install": {"archive": "eA=="},
@@ -121,6 +127,15 @@ class World:
 TEXTS = {"name", "title", "reason", "query", "content", "text", "path", "to", "old", "new", "thread", "decision"}
 
 
+class Web:
+    """Stands for the network room's way out: the same page everywhere."""
+
+    async def fetch(self, agent: str | None, url: str, **options: Any) -> Any:
+        """Answer at once."""
+        headers = {"content-type": "text/html"}
+        return SimpleNamespace(status=200, url=url, headers=headers, body=b"<p>hello", truncated=False)
+
+
 async def build(faces: Faces) -> World:
     """Make one of everything."""
     invoke = faces.running.invoke
@@ -143,6 +158,9 @@ async def build(faces: Faces) -> World:
     task = await invoke("task.create", {"title": "deployment task of A", "to": "a"}, a.call)
     await invoke("plan.create", {"title": "deployment plan of A", "steps": [{"title": "x"}]}, a.call)
     terminal = await invoke("terminal.open", {"pid": a.pid, "argv": ["sleep", "1000"]})
+    await invoke("desktop.start", {"pid": a.pid, "width": 320, "height": 200})
+    faces.running.kernel.rooms["browser"].egress.insert(0, Web())
+    await invoke("browser.open", {"pid": a.pid, "url": "data:text/html,<p>deployment page of A"})
     await invoke("fs.write", {"agent": a.id, "path": "notes.txt", "content": "deployment notes of A"})
     workspace = await invoke("workspace.create", {"name": "secret-of-A"}, a.call)
     repository = await anyio.to_thread.run_sync(_repository, faces.house.settings.home.parent)
@@ -150,6 +168,7 @@ async def build(faces: Faces) -> World:
     skill = await invoke("skill.create", _skill("deployment-of-a"), a.call)
     proposal = await invoke("skill.propose", _skill("proposed-by-a"), a.call)
     flow = await invoke("flow.run", {"flow": {"steps": [{"ask": "secret question of A"}]}, "name": "flow of A"}, a.call)
+    snapshot = await invoke("snapshot.create", {"name": "snapshot of A"}, a.call)
     token = await invoke("token.create", {"name": "spare", "scopes": ["*:read"]})
     grants = faces.running.kernel.rooms["token"].grants
     client = await grants.register("a client", ["http://127.0.0.1/callback"])
@@ -165,6 +184,7 @@ async def build(faces: Faces) -> World:
         "agent": a.id,
         "process": a.pid,
         "skill": skill.id,
+        "snapshot": snapshot.id,
         "approval": approval.id,
         "flow": flow.id,
         "memory": memory.id,
@@ -179,12 +199,16 @@ async def build(faces: Faces) -> World:
         "pid": a.pid,
         "agent": a.id,
         "approval.id": approval.id,
+        "browser.url": "http://web.test/",
+        "browser.keys": ["Tab"],
         "flow.id": flow.id,
         "memory.id": memory.id,
         "plan.steps": [{"title": "x"}],
         "reflection.lessons": ["x"],
         "template.template": "web-researcher",
+        "sandbox.argv": ["true"],
         "skill": skill.id,
+        "snapshot": snapshot.id,
         "skill.description": "x",
         "skill.parts": [{"skill": skill.id}],
         "skill.version": 1,
@@ -202,6 +226,12 @@ async def build(faces: Faces) -> World:
         "terminal": terminal.terminal,
         "agent.name": "someone",
         "process.priority": 0,
+        "desktop.x": 1,
+        "desktop.y": 1,
+        "desktop.to_x": 2,
+        "desktop.to_y": 2,
+        "desktop.keys": ["Tab"],
+        "desktop.argv": ["true"],
         "terminal.rows": 30,
         "terminal.cols": 100,
     }
@@ -363,6 +393,14 @@ async def _thumb(world: World) -> dict[str, Any]:
     return {"pid": world.a.pid, "verdict": "up", "comment": f"well done {next(_numbers)}"}
 
 
+async def _quota(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "pids": 4000 + next(_numbers)}
+
+
+async def _policy(world: World) -> dict[str, Any]:
+    return {"agent": world.a.id, "mode": "rules", "rules": [f"site{next(_numbers)}.example"]}
+
+
 async def _profile(world: World) -> dict[str, Any]:
     return {"agent": world.a.id, "notes": f"ask before {next(_numbers)}"}
 
@@ -412,6 +450,15 @@ async def _composed(world: World) -> dict[str, Any]:
     return {"name": f"whole-{next(_numbers)}", "description": "x", "parts": [{"skill": world.subjects["skill"]}]}
 
 
+def _snapshot() -> Fresh:
+    async def make(world: World) -> dict[str, Any]:
+        invoke = world.faces.running.invoke
+        owner = await invoke("agent.create", {"name": f"kept{next(_numbers)}"})
+        return {"snapshot": (await invoke("snapshot.create", {"agent": owner.id})).id}
+
+    return make
+
+
 FRESH: dict[str, Fresh] = {
     "agent.archive": _about("agent.create", {"name": "put%"}, "agent", "id"),
     "agent.create": _new(name="new%"),
@@ -438,9 +485,11 @@ FRESH: dict[str, Fresh] = {
     "message.send": _new(to="b", text="hello %"),
     "plan.create": _plan,
     "plan.update": _planned,
+    "network.set_policy": _policy,
     "process.kill": _process,
     "process.set_priority": _priority,
     "profile.update": _profile,
+    "quota.set": _quota,
     "reflection.add": _reflection,
     "skill.approve": _proposal(),
     "skill.compose": _composed,
@@ -453,6 +502,10 @@ FRESH: dict[str, Fresh] = {
     "skill.run": _runnable,
     "skill.share": _some_skill(agent="b"),
     "skill.test": _some_skill(),
+    "snapshot.create": _about("agent.create", {"name": "keep%"}, "agent", "id"),
+    "snapshot.fork": _snapshot(),
+    "snapshot.remove": _snapshot(),
+    "snapshot.restore": _snapshot(),
     "task.cancel": _task,
     "task.claim": _unclaimed,
     "task.complete": _claimed,
@@ -479,7 +532,20 @@ FRESH: dict[str, Fresh] = {
     "worktree.remove": _worktree(),
 }
 # Those that change nothing but the database, so that a failed commit leaves nothing at all.
-ROWS = ["approval", "feedback", "memory", "message", "plan", "profile", "reflection", "task", "template", "token"]
+ROWS = [
+    "approval",
+    "feedback",
+    "memory",
+    "message",
+    "network",
+    "plan",
+    "profile",
+    "quota",
+    "reflection",
+    "task",
+    "template",
+]
+ROWS += ["token"]
 ROWS_ONLY = [name for name in FRESH if name.partition(".")[0] in ROWS] + ["agent.create", "agent.update"]
 ROWS_ONLY += [f"skill.{verb}" for verb in ("approve", "reject", "rollback", "share")]
 

@@ -108,6 +108,7 @@ def test_environments_nested_objects_and_choices_become_options() -> None:
         "doc": "Spawn it.",
         "summary": "Spawn it.",
         "input": schema,
+        "output": {},
         "positional": ["runtime"],
         "streams": False,
     }

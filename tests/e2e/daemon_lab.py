@@ -29,6 +29,8 @@ from typing import Any
 
 import pyte
 
+from tests.house import usual_tier
+
 AETHERD = Path(sys.executable).parent / "aetherd"
 READY_S = 60.0  # only a bound, for a starved machine
 CGROUPS = Path("/sys/fs/cgroup")
@@ -52,7 +54,8 @@ class Daemon:
     def __init__(self, *, settings: str = "", env: dict[str, str] | None = None) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="aether-"))
         self.log = self.home.with_suffix(".log")
-        self.env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), **(env or {})}
+        self.env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/")}
+        self.env |= {"AETHER_SANDBOX": usual_tier(), **(env or {})}
         if settings:
             (self.home / "aetherd.toml").write_text(settings)
         self.process: subprocess.Popen[bytes] | None = None

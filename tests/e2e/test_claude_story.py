@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -129,8 +130,9 @@ def test_an_interrupted_text_is_kept_and_the_agent_waits(daemon: Daemon) -> None
 
 @real
 def test_a_kill_of_the_daemon_in_the_middle_of_a_text_loses_nothing(daemon: Daemon) -> None:
+    """In tier host its connection to the model is its own; from a sandbox it leads through the daemon."""
     with model({"reply": [{"text": SLOW}]}, says("The next.")) as api, daemon.stream() as stream:
-        claude = Claude(daemon, api, "a goal that is told once")
+        claude = Claude(daemon, api, "a goal that is told once", sandbox={"tier": "host"})
         api.wait_for_request(1)
         before, relays = claude.runtimes(), claude.relays()
         daemon.kill()
@@ -145,6 +147,22 @@ def test_a_kill_of_the_daemon_in_the_middle_of_a_text_loses_nothing(daemon: Daem
         assert occurrences(api.requests, "a goal that is told once") == 1
         said = [e["data"]["text"] for e in stream.of("agent.text", pid=claude.pid)]
         assert said == ["It begins and ends.", "The next."]
+
+
+@real
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (scripts/system-packages)")
+def test_a_text_that_a_kill_cuts_off_in_a_sandbox_is_asked_for_again_and_told_once(daemon: Daemon) -> None:
+    with model({"reply": [{"text": SLOW}]}, says("It begins and ends.")) as api, daemon.stream() as stream:
+        claude = Claude(daemon, api, "a goal that is told once", sandbox={"tier": "bwrap"})
+        api.wait_for_request(1)
+        before = claude.runtimes()
+        daemon.restart()
+        assert claude.wait()["text"] == "It begins and ends."
+        assert claude.runtimes() == before
+        assert len(api.requests) == 2
+        assert occurrences(api.requests, "a goal that is told once") == 1
+        said = [e["data"]["text"] for e in stream.of("agent.text", pid=claude.pid)]
+        assert said == ["It begins and ends."]
 
 
 @real
@@ -178,7 +196,7 @@ def test_an_answer_given_right_before_a_kill_still_reaches_claude_once(daemon: D
 @pytest.mark.parametrize("moment", ["accepted", "prepared", "started", "told"])
 def test_a_goal_given_right_before_a_kill_is_told_once(daemon: Daemon, moment: str) -> None:
     goal = f"a goal that is {moment} and killed"
-    newest = daemon.events()[-1]["id"]
+    newest = max((event["id"] for event in daemon.events()), default=0)
     events = {"accepted": "process.spawned", "started": "process.started", "told": "agent.session_started"}
 
     def kill(event: Event) -> None:

@@ -15,6 +15,13 @@ from tests.e2e.daemon_lab import Daemon, until
 
 
 @pytest.fixture
+def own() -> Iterator[Daemon]:
+    """A daemon whose programs can all write to one square: in tier host, as no sandbox shows it."""
+    with Daemon(settings="approval_wait_s = 1\nmax_running = 60\n", env={"AETHER_SANDBOX": "host"}) as daemon:
+        yield daemon
+
+
+@pytest.fixture
 def square() -> Iterator[Path]:
     """Give a directory in which programs of every agent may write."""
     with tempfile.TemporaryDirectory(prefix="aether-test-") as name:

@@ -49,7 +49,8 @@ def loud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Pat
             path.chmod(path.stat().st_mode | 0o011)
     (place / "claude").write_text(STAND_IN)
     (place / "claude").chmod(0o755)
-    with Daemon(env={"AETHER_CLAUDE_PATH": str(place / "claude")}) as daemon:
+    # In tier host: the stand-in and what it prints lie where no sandbox shows them, and output goes the same way there.
+    with Daemon(env={"AETHER_CLAUDE_PATH": str(place / "claude"), "AETHER_SANDBOX": "host"}) as daemon:
         yield daemon, place
 
 

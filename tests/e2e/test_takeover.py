@@ -178,7 +178,8 @@ def test_a_tui_that_cannot_start_rolls_back_to_the_agent(tmp_path: Path) -> None
     binary.write_text(f'#!/bin/sh\ncase " $* " in *" -p "*) exec {REPORT.path} "$@";; esac\necho no screen; exit 3\n')
     binary.chmod(0o755)
     tmp_path.chmod(0o755)
-    with Daemon(env={"AETHER_CLAUDE_PATH": str(binary)}) as daemon, model(*ANSWERS) as api:
+    env = {"AETHER_CLAUDE_PATH": str(binary), "AETHER_SANDBOX": "host"}  # elsewhere a script does not see what it runs
+    with Daemon(env=env) as daemon, model(*ANSWERS) as api:
         claude = Claude(daemon, api)
         claude.wait()
         with contextlib.suppress(Refused):  # or it is told a moment later

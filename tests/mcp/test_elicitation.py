@@ -140,11 +140,11 @@ async def test_through_the_door_of_an_agents_process_nobody_is_asked(faces: Face
     path = faces.house.settings.run_dir / f"door-{agent.pid}"
     await faces.house.doors.close(agent.pid)
     await faces.house.doors.open(Doorway(agent.pid, path, None))
-    token, doom = await careful(faces), await doomed(faces, f"door {mode}")
-    async with Client(unix_transport(path, token), mode=mode, elicitation_callback=person) as client:
-        error = error_of(await client.call_tool("aether_agent_remove", {"agent": doom}))
+    kept = await faces.running.invoke("memory.remember", {"content": f"keep {mode}", "agent": agent.agent})
+    async with Client(unix_transport(path, agent.token), mode=mode, elicitation_callback=person) as client:
+        error = error_of(await client.call_tool("aether_memory_forget", {"id": kept.id}))
     assert (error["code"], person.asked) == ("pending_approval", [])
-    assert await lives(faces, doom)
+    assert (await faces.running.invoke("memory.get", {"id": kept.id})).id == kept.id
 
 
 async def test_an_answer_that_comes_with_an_agents_call_is_nobodys_leave(faces: Faces) -> None:

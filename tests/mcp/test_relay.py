@@ -19,7 +19,7 @@ import anyio.abc
 import mcp_types as types
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mcp import Client, StdioServerParameters
 from mcp.server import NotificationOptions, Server, ServerRequestContext
@@ -227,6 +227,7 @@ def test_the_scanner_finds_the_same_members_as_json(
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]":,\\i0 ', max_size=40).map(str.encode))
+@example(b'"\\"}')
 def test_the_scanner_survives_anything(line: bytes) -> None:
     relay_module.members(line)
     relay_module.members(line, torn=True)

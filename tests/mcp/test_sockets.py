@@ -111,11 +111,12 @@ async def test_another_uid_is_refused_even_with_the_right_token(faces: Faces) ->
         place.unlink()
 
 
-async def test_a_door_takes_its_own_process_and_people_but_no_other_process(faces: Faces) -> None:
+async def test_a_door_takes_its_own_process_and_nobody_else(faces: Faces) -> None:
     pid, path, secret = await door(faces)
     _, _, foreign = await door(faces)
-    async with refused(path, foreign.encode() + b"\n") as error:
-        assert (error["code"], "another process" in error["message"]) == ("unauthenticated", True)
+    for token in (foreign, faces.owner):
+        async with refused(path, token.encode() + b"\n") as error:
+            assert (error["code"], "another process" in error["message"]) == ("unauthenticated", True)
     async with faces.raw(secret, path) as raw:
         await raw.greet()
         answer = await raw.ask(1, "tools/call", name="aether_process_whoami")

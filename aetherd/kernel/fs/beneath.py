@@ -17,43 +17,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from aetherd.core.errors import AetherError, Conflict, Exhausted, Forbidden, Invalid, NotFound, Unavailable
+from aetherd.core.openat import openat2
 from aetherd.kernel.fs.ports import Place
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_OPENAT2: Final = 437  # one number on every architecture
-_NO_MAGICLINKS: Final = 0x02
-_BENEATH: Final = 0x08
 _NOREPLACE: Final = 1
-_TRIES: Final = 20  # the kernel says EAGAIN when a rename elsewhere raced with a `..`
 DEPTH: Final = 200
 DIRECTORY: Final = os.O_PATH | os.O_DIRECTORY
-
-
-class _How(ctypes.Structure):
-    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
-
-
-def openat2(directory: int, path: str, flags: int, mode: int = 0) -> int:
-    """Open `path` beneath `directory`; raises OSError, EXDEV when it leads out."""
-    how = _How(flags | os.O_CLOEXEC, mode if flags & os.O_CREAT else 0, _BENEATH | _NO_MAGICLINKS)
-    name = os.fsencode(path)
-    for _ in range(_TRIES):
-        descriptor = int(
-            _libc.syscall(
-                ctypes.c_long(_OPENAT2),
-                ctypes.c_long(directory),
-                ctypes.c_char_p(name),
-                ctypes.byref(how),
-                ctypes.c_long(ctypes.sizeof(how)),
-            )
-        )
-        if descriptor >= 0:
-            return descriptor
-        number = ctypes.get_errno()
-        if number not in (errno.EAGAIN, errno.EINTR):
-            break
-    raise OSError(number, os.strerror(number), path)
 
 
 def rename_new(source: int, name: str, target: int, to: str) -> None:

@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from aetherd.core.errors import Exhausted
 from aetherd.kernel.fs.beneath import Root
@@ -33,6 +34,7 @@ class Quota:
     """The usage of every place that was written to."""
 
     def __init__(self) -> None:
+        self.bounds: dict[str, int] = {}  # bytes that a place may hold, where that is less than any may
         self._usage: dict[str, _Usage] = {}
         self._lock = threading.Lock()
 
@@ -42,18 +44,19 @@ class Quota:
         now = time.monotonic()
         if usage is None or now - usage.at > max(FRESH_S, 50 * usage.took):
             usage = self._measure(root)
-        if self._fits(usage, size, files):
+        most = min(BYTES, self.bounds.get(root.key, BYTES))
+        if self._fits(usage, size, files, most):
             return
         if time.monotonic() - usage.at > STALE_S:
             usage = self._measure(root)
-            if self._fits(usage, size, files):
+            if self._fits(usage, size, files, most):
                 return
         raise Exhausted(
             f"the {root.noun} holds {usage.size:,} bytes in {usage.files:,} files; "
-            f"the bound is {BYTES:,} in {FILES:,}: remove something first",
+            f"the bound is {most:,} in {FILES:,}: remove something first",
             bytes=usage.size,
             files=usage.files,
-            max_bytes=BYTES,
+            max_bytes=most,
             max_files=FILES,
         )
 
@@ -68,8 +71,17 @@ class Quota:
         """Measure again next time: something was removed."""
         self._usage.pop(key, None)
 
-    def _fits(self, usage: _Usage, size: int, files: int) -> bool:
-        return usage.size + size <= BYTES and usage.files + files <= FILES
+    def weigh(self, key: str, path: Path) -> tuple[int, int]:
+        """Measure a home and return its bytes on disk and its files; not as its agent, which could hide things."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            usage = self._measure(Root(descriptor, key))
+        finally:
+            os.close(descriptor)
+        return usage.size, usage.files
+
+    def _fits(self, usage: _Usage, size: int, files: int, most: int) -> bool:
+        return usage.size + size <= most and usage.files + files <= FILES
 
     def _measure(self, root: Root) -> _Usage:
         begun = time.monotonic()

@@ -8,14 +8,16 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from aetherd.core.errors import Exhausted, Invalid, NotFound
+from aetherd.core.openat import openat2
 from aetherd.kernel.fs import disk
-from aetherd.kernel.fs.beneath import Root, checked, inside, openat2, shown
+from aetherd.kernel.fs.beneath import Root, checked, inside, shown
 from aetherd.kernel.fs.bodies import Bodies
 from aetherd.kernel.fs.collect import collect
 from aetherd.kernel.fs.events import FsChanged, What
@@ -85,6 +87,17 @@ class FsService:
     def offers(self) -> Mapping[str, Any]:
         """Offer whole files to the faces."""
         return {"files": self.bodies}
+
+    def bound(self, agent: str, size: int | None) -> None:
+        """Let an agent's home hold no more than so many bytes; None: as much as any."""
+        if size is None:
+            self._quota.bounds.pop(agent, None)
+        else:
+            self._quota.bounds[agent] = size
+
+    async def weigh(self, agent: str, home: Path) -> tuple[int, int]:
+        """Measure an agent's home: bytes on disk and files. Raises OSError when there is none."""
+        return await anyio.to_thread.run_sync(self._quota.weigh, agent, home, limiter=self._slow)
 
     def metrics(self) -> dict[str, float]:
         """Tell how many watches are open."""

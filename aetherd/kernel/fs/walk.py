@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from aetherd.core.clock import stamp
 from aetherd.core.errors import Conflict
-from aetherd.kernel.fs.beneath import Root, openat2, shown
+from aetherd.core.openat import openat2
+from aetherd.kernel.fs.beneath import Root, shown
 from aetherd.kernel.fs.models import FsStat, Kind
 from aetherd.kernel.fs.staged import PART
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+from sqlmodel import col, select
 
 from aetherd.core.clock import Clock
 from aetherd.core.context import origin
@@ -171,6 +172,12 @@ class MessageService:
         return await self._store.read(lambda session: queries.thread(session, input, call))
 
     # For other rooms --------------------------------------------------------------------------------
+
+    async def got(self, agent: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest messages an agent got, oldest first."""
+        query = select(MessageRow).where(MessageRow.recipient == agent).order_by(col(MessageRow.seq).desc())
+        rows = await self._store.read(lambda session: session.exec(query.limit(limit)).all())
+        return [queries.wire(row).model_dump(mode="json", by_alias=True) for row in reversed(rows)]
 
     async def announce(self, agent: str, name: str, text: str, data: dict[str, Any]) -> None:
         """Send an agent a message of the house itself, durable as any; raises only when it cannot be written."""

@@ -119,6 +119,36 @@ class PlanService:
 
         return _wire(await self._store.write(work))
 
+    async def of(self, agent: str) -> dict[str, Any] | None:
+        """Return an agent's plan as it can be put back."""
+        row = await self._store.read(lambda session: session.get(PlanRow, agent))
+        return None if row is None else {"title": row.title, "steps": json.loads(row.steps)}
+
+    def put_back_in(self, tx: Tx, agent: str, pid: int | None, plan: dict[str, Any], call: Call) -> None:
+        """Let an agent have a plan again that it, or the agent it was copied from, once had."""
+        row = tx.session.get(PlanRow, agent)
+        now = stamp(self._clock.now())
+        if row is None:
+            row = PlanRow(
+                agent=agent,
+                id=new_id("plan"),
+                user=call.user,
+                org=call.org,
+                title="",
+                steps="",
+                version=0,
+                created_at=now,
+                updated_at=now,
+            )
+        row.pid, row.title, row.steps = pid, plan["title"], json.dumps(plan["steps"], ensure_ascii=False)
+        row.version, row.updated_at = row.version + 1, now
+        tx.session.add(row)
+        done, total = tree.progress(plan["steps"])
+        version = row.version
+        tx.emit(
+            PlanCreated(pid=pid, agent=agent, plan=row.id, title=row.title, version=version, done=done, total=total)
+        )
+
     async def _whose(self, ref: str | None, call: Call, operation: str) -> tuple[str, str]:
         """Return the id of the agent meant, and what to call it."""
         if ref is None and call.agent is None:

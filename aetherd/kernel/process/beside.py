@@ -6,6 +6,7 @@ the agent does not freeze the person.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ import anyio.to_thread
 from sqlmodel import Session
 
 from aetherd.core.errors import NotFound, Unavailable
+from aetherd.kernel.process.bounds import pool_of
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
+from aetherd.operations.sandboxes import OWN
 from aetherd.runtime import Launch
 from aetherd.shim.client import ShimError
 
@@ -44,6 +47,7 @@ class Place:
     tier: str  # docker, bwrap or host
     door: Path  # the directory of its own sockets
     door_inside: Path  # the same, as its programs see it
+    graphical: bool  # with a desktop
 
 
 class Beside:
@@ -74,9 +78,10 @@ class Beside:
             directory=self._w.shim_dir(pid, row.incarnation) if inc is not None and inc.os_pid else None,
             title=f"{row.name} ({row.runtime})",
             controlled=row.want == "tui",
-            tier="host",
+            tier=row.tier,
             door=self._w.host.door(pid),
-            door_inside=self._w.host.door(pid),
+            door_inside=self._w.walls.door(row),
+            graphical=bool(json.loads(row.sandbox).get("graphical")),
         )
 
     async def start_beside(
@@ -95,8 +100,9 @@ class Beside:
         """Start a shim in the process's place, `env` on top of that of a shell; raises `Unavailable`."""
         row = await self._w.read_row(pid)
         home = self._w.settings.home / "agents" / row.agent / "home"
-        words = {**SHELL_ENV, "HOME": str(home), "AETHER_AGENT": row.agent, **(env or {})}
-        launch = Launch(tuple(argv), words, cwd, stdio, needs=(home,))
+        found = {**SHELL_ENV, "HOME": str(home), "AETHER_AGENT": row.agent, **await self.environment(pid)}
+        launch = Launch(tuple(argv), {**found, **(env or {})}, cwd, stdio, needs=(home,))
+        door = self._w.host.door(pid)
         try:
             await self._w.host.start_shim(
                 directory,
@@ -106,9 +112,20 @@ class Beside:
                 cols=cols,
                 home=home,
                 mounts=await self._w.mounts(row.agent),
+                reach=(door,),
+                own=(door / OWN,),
+                pool=pool_of(row),
+                inside=await self._w.walls.standing(row),
             )
         except ShimError as exc:
             raise Unavailable(f"what was to run beside process {pid} could not be started: {exc}", pid=pid) from exc
+
+    async def environment(self, pid: int) -> dict[str, str]:
+        """Return what rooms have to tell all programs of a process, such as its display."""
+        if not self._w.launch_env:
+            return {}
+        place = await self.place_of(pid)
+        return {name: value for look in self._w.launch_env for name, value in (await look(place)).items()}
 
     async def end_beside(self, name: str) -> None:
         """Kill its whole tree and remove its cgroup."""

@@ -1,4 +1,7 @@
-"""Commands another room has run as an agent, to their end: under its uid, in its view of the machine, bounded."""
+"""Commands another room has run as an agent, to their end: under its uid, in its view of the machine, bounded.
+
+Where runs have walls by default these have, too: a sandbox of their own for the moment, without any network.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ import anyio
 import anyio.to_thread
 
 from aetherd.core.errors import Unavailable
+from aetherd.operations.beside import collected
 from aetherd.operations.errands import Errand, Mount
 from aetherd.runtime import Launch
-from aetherd.shim.client import Exit, Output, ShimError, open_shim, read_stderr
+from aetherd.shim.client import ShimError, read_stderr
 
 if TYPE_CHECKING:
     from aetherd.kernel.process.workshop import Workshop
@@ -53,11 +57,13 @@ class Errands:
             await self.end(name)
         launch, tail, exit = Launch(tuple(argv), dict(env), cwd, "pipes"), Tail(keep), None
         try:
+            place = directory / "door"  # its sandbox has one, and nothing behind it
+            inside = await self._w.walls.hold_alone(name, identity.uid, place, cwd=cwd, home=home, mounts=mounts)
             await self._w.host.start_shim(
-                directory, identity, launch, rows=24, cols=80, home=home, rlimits=rlimits, mounts=mounts
+                directory, identity, launch, rows=24, cols=80, home=home, rlimits=rlimits, mounts=mounts, inside=inside
             )
             with anyio.move_on_after(deadline_s):
-                exit = await _follow(directory, tail)
+                exit = await collected(directory, tail.add)
             error = await anyio.to_thread.run_sync(read_stderr, directory, ERRORS)
         except ShimError as exc:
             raise Unavailable(f"a command could not be run for the agent: {exc}") from exc
@@ -76,6 +82,7 @@ class Errands:
             shutil.rmtree(self._w.host.shims / name, ignore_errors=True)
 
         await anyio.to_thread.run_sync(clear)
+        await self._w.walls.drop_alone(name)
 
 
 class Tail:
@@ -90,17 +97,3 @@ class Tail:
         if (over := len(self.kept) - self._keep) > 0:
             del self.kept[:over]
             self.dropped += over
-
-
-async def _follow(directory: Path, tail: Tail) -> Exit:
-    shim = await open_shim(directory)
-    try:
-        await shim.close_stdin(1)
-        await shim.attach(0)
-        while not isinstance(item := await shim.read(), Exit):
-            if isinstance(item, Output):
-                tail.add(item.data)
-                await shim.ack(item.offset + len(item.data))
-        return item
-    finally:
-        await shim.aclose()

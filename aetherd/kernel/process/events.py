@@ -75,6 +75,14 @@ class ProcessPriorityChanged(Event):
     priority: int
 
 
+class ProcessLimitsChanged(Event):
+    """What a running process may use was changed."""
+
+    type: Literal["process.limits_changed"] = "process.limits_changed"
+    limits: dict[str, Any] = Field(description="those in force now, as in process.spawn")
+    by: str
+
+
 class ProcessBlocked(Event):
     """Its output is not taken fast enough and it was made to wait, or goes on."""
 
@@ -192,6 +200,7 @@ EVENTS = (
     ProcessAdopted,
     ProcessExited,
     ProcessPriorityChanged,
+    ProcessLimitsChanged,
     ProcessBlocked,
     AgentSession,
     AgentTold,

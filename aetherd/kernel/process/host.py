@@ -12,26 +12,28 @@ import errno
 import hashlib
 import logging
 import os
-import stat
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import anyio.to_thread
 
 from aetherd import __version__
 from aetherd.core.config import Settings
-from aetherd.core.errors import Invalid, Unavailable
+from aetherd.core.errors import Invalid
 from aetherd.operations.errands import Mount
+from aetherd.operations.sandboxes import OWN, Inside
 from aetherd.runtime import Launch
 from aetherd.shim.client import Spawned, SpawnFailed, SpawnRequest, Zygote
+from aetherd.shim.limits import Caps, Limiter
 from aetherd.shim.tree import Trees
+from aetherd.shim.views import windows as view
 
 logger = logging.getLogger(__name__)
 
 PROBE_ENV = {"PATH": "/usr/bin:/bin"}
+EXPENDABLE = 500  # when memory is full a command goes, not what holds its sandbox
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107
 
 
@@ -44,6 +46,15 @@ class Identity:
     tree: str  # name of its cgroup
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What everything that belongs to one process may use together; `fenced`: it stands in a sandbox."""
+
+    name: str
+    caps: Caps
+    fenced: bool = False
+
+
 class Host:
     """Starts shims through the zygote and owns the process trees."""
 
@@ -54,6 +65,7 @@ class Host:
         self.why_shared = "the daemon does not run as root"
         self._zygote: Zygote | None = None
         self._trees: Trees | None = None
+        self._limiter: Limiter | None = None
         self.shims = settings.home / "shim"
 
     async def start(self) -> None:
@@ -63,6 +75,7 @@ class Host:
         self.shims.mkdir(mode=0o700, exist_ok=True)
         (self.settings.run_dir / "p").mkdir(mode=0o711, exist_ok=True)
         self._trees = await anyio.to_thread.run_sync(Trees, f"aetherd-{self.key}")
+        self._limiter = await anyio.to_thread.run_sync(Limiter, f"aetherd-{self.key}")
         self._zygote = await Zygote.start(self.settings.run_dir, name=f"zygote-{__version__}")
         if os.geteuid() == 0:
             await self._probe()
@@ -77,6 +90,27 @@ class Host:
         """The process trees; blocking, call in a thread."""
         assert self._trees is not None
         return self._trees
+
+    @property
+    def limiter(self) -> Limiter:
+        """The pools of limits; blocking, call in a thread."""
+        assert self._limiter is not None
+        return self._limiter
+
+    def join(self, tree: str, pool: Pool | None) -> list[str]:
+        """Make the groups of a tree and of its pool and return the directories to join; blocking."""
+        if pool is None:
+            return self.trees.make(tree)
+        bounded = self.limiter.make(pool.name, pool.caps)
+        return [*self.trees.make(tree, self.limiter.within(pool.name)), *bounded]
+
+    def forget_pool(self, name: str) -> bool:
+        """Remove a pool; False while something is left in it, such as a person's terminal. Blocking."""
+        try:
+            self.limiter.remove(name)
+        except OSError:
+            return False
+        return True
 
     def identity(self, name: str, uid: int | None) -> Identity:
         """Return under whom the process or terminal of this name runs."""
@@ -94,16 +128,17 @@ class Host:
         """Make the directory that only this process may enter; returns the socket's path."""
         place = self.door(pid)
         place.mkdir(mode=0o750, exist_ok=True)
+        own = place / OWN
+        own.mkdir(mode=0o700, exist_ok=True)
         if uid is not None:
             os.chown(place, 0, uid)
             os.chmod(place, 0o750)
+            os.chown(own, uid, uid, follow_symlinks=False)
         return place / "s"
 
     def drop_door(self, pid: int) -> None:
         """Remove the directory of a process that has ended, also while nobody served its door."""
-        with suppress(OSError):
-            (self.door(pid) / "s").unlink(missing_ok=True)
-            self.door(pid).rmdir()
+        shutil.rmtree(self.door(pid), ignore_errors=True)
 
     async def start_shim(
         self,
@@ -117,21 +152,33 @@ class Host:
         rlimits: Mapping[str, Sequence[int]] | None = None,
         reach: Iterable[Path] = (),
         mounts: Sequence[Mount] = (),
+        own: Iterable[Path] = (),
+        pool: Pool | None = None,
+        inside: Inside | None = None,
     ) -> Spawned:
-        """Start a command under an identity; `reach` is what it must get at beside its home and its workspaces."""
+        """Start a command under an identity; `reach` is what else it reads, `own` what it also writes.
+
+        `inside` is the sandbox it is born in; there it reaches what that shows.
+        """
         assert self._zygote is not None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - one quick system call
-        cgroups = await anyio.to_thread.run_sync(self.trees.make, identity.tree)
+        cgroups = await anyio.to_thread.run_sync(self.join, identity.tree, pool)
         windows, groups = None, []
         if identity.uid is not None:
-            shared = [(mount.path, mount.readonly) for mount in mounts]
-            seen = [(home, False), *((path, True) for path in (*launch.needs, *reach))]
-            windows = self.windows(identity.uid, [*seen, *shared])
             groups = [mount.gid for mount in mounts if mount.gid is not None]
+        if identity.uid is not None and inside is None:
+            shared = [(mount.path, mount.readonly) for mount in mounts]
+            seen = [
+                (home, False),
+                *((path, False) for path in own),
+                *((path, True) for path in (*launch.needs, *reach)),
+            ]
+            windows = view(identity.uid, [*seen, *shared])
         request = SpawnRequest(
             directory=str(directory),
             argv=launch.argv,
-            env={**launch.env, "AETHER_PROCESS": identity.marker},
+            # Its own last: there is no other way out of a sandbox, and no other place for temporary files.
+            env={**launch.env, **(inside.env if inside else {}), "AETHER_PROCESS": identity.marker},
             cwd=str(launch.cwd),
             stdio=launch.stdio,
             rows=rows,
@@ -143,30 +190,11 @@ class Host:
             cgroups=cgroups,
             windows=windows,
             rlimits=rlimits or {},
+            enter=None if inside is None else inside.enter,
+            seccomp=None if inside is None else inside.seccomp,
+            oom_score_adj=EXPENDABLE if pool is not None and pool.fenced else None,
         )
         return await self._zygote.spawn(request)
-
-    def windows(self, uid: int, paths: Iterable[tuple[Path, bool]]) -> dict[str, Any] | None:
-        """Return which directories to cover and what to bind, so that the uid reaches exactly these paths."""
-        cover: set[Path] = set()
-        binds: dict[Path, bool] = {}
-        for path, readonly in paths:
-            for real in {path, path.resolve()}:
-                blocked = _blocked_ancestor(real, uid)
-                if blocked is not None and real.exists():
-                    cover.add(blocked)
-                    binds[real] = readonly and binds.get(real, True)
-        if not cover:
-            return None
-        kept = [
-            path
-            for path in sorted(binds)
-            if not any(parent in binds and binds[parent] == binds[path] for parent in path.parents)
-        ]
-        return {
-            "cover": [str(path) for path in sorted(cover)],
-            "binds": [{"path": str(path), "readonly": binds[path]} for path in kept],
-        }
 
     async def _probe(self) -> None:
         """Try the real thing once: another uid behind windows. Where that is not allowed, say so."""
@@ -189,29 +217,5 @@ class Host:
             await anyio.to_thread.run_sync(_remove_later, directory)
 
 
-def refuse_other_tiers(wish: Any) -> None:
-    """Raise `Unavailable` for what only a sandbox could give."""
-    if wish.tier not in (None, "host"):
-        raise Unavailable(f"sandbox tier {wish.tier} is not built yet; only host is", tier=wish.tier)
-    for name in ("network", "image", "graphical", "gpu"):
-        if getattr(wish, name):
-            raise Unavailable(f"sandbox.{name} needs a sandbox tier, and only host is built yet", field=name)
-
-
-def _blocked_ancestor(path: Path, uid: int) -> Path | None:
-    """Return the topmost directory above the path that the uid may not walk through."""
-    for directory in reversed(path.parents):
-        try:
-            found = directory.stat()
-        except OSError:
-            return None
-        mine = found.st_uid == uid and found.st_mode & stat.S_IXUSR
-        if not (mine or found.st_mode & stat.S_IXOTH):
-            return directory
-    return None
-
-
 def _remove_later(directory: Path) -> None:
-    import shutil
-
     shutil.rmtree(directory, ignore_errors=True)

@@ -22,7 +22,7 @@ _NAME = re.compile(r"^p(\d+)-(\d+)$")
 
 
 async def forget_ended(workshop: Workshop) -> None:
-    """Remove doors and secrets that no living process has: a daemon killed at the end of one leaves them behind."""
+    """Remove doors, secrets and pools that no living process has: a daemon killed at the end of one leaves them."""
 
     def living(session: Session) -> list[tuple[int | None, str]]:
         ended = [str(state) for state in ENDED]
@@ -37,6 +37,8 @@ async def forget_ended(workshop: Workshop) -> None:
             workshop.host.drop_door(pid)
         for key in workshop.vault.keys() - keys:
             workshop.vault.drop(key)
+        for name in workshop.host.limiter.names() - {f"p{pid}" for pid in pids}:
+            workshop.host.forget_pool(name)
 
     await anyio.to_thread.run_sync(remove)
 

@@ -7,15 +7,18 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from aetherd.core.errors import Invalid
-from aetherd.kernel.process.models import Limits
+from aetherd.kernel.process.beside import Beside
+from aetherd.kernel.process.bounds import limits_of, pool_of, rlimits
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.operations.doors import Doorway
+from aetherd.operations.sandboxes import OWN
 from aetherd.runtime import File, Launch, Links, Spawn
 from aetherd.shim.client import Spawned
 
@@ -33,9 +36,13 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
         store = workshop.settings.home / "skills"
         await anyio.to_thread.run_sync(_write_links, spawn, launch.links, store, identity.uid)
     path = await open_door(workshop, row)
-    limits = Limits.model_validate_json(row.limits)
     mounts = await workshop.mounts(row.agent)
     shared = [mount.path for mount in mounts]
+    needs = (*launch.needs, *workshop.relay.needs)
+    inside = await workshop.walls.hold(row, cwd=launch.cwd, needs=needs, mounts=mounts)
+    for hook in workshop.place_hooks:
+        await hook(row.pid, row.agent)
+    launch = replace(launch, env={**await Beside(workshop).environment(row.pid), **launch.env})
     return await workshop.host.start_shim(
         directory,
         identity,
@@ -43,9 +50,12 @@ async def prepare(workshop: Workshop, row: ProcessRow, spawn: Spawn, launch: Lau
         rows=spawn.rows,
         cols=spawn.cols,
         home=spawn.home,
-        rlimits=rlimits(limits),
+        rlimits=rlimits(limits_of(row), workshop.host.limiter.controllers, own_uid=identity.uid is not None),
+        pool=pool_of(row),
         reach=(path.parent, spawn.config, *workshop.relay.needs, *_outside(launch.cwd, [spawn.home, *shared])),
         mounts=mounts,
+        own=(path.parent / OWN,),
+        inside=inside,
     )
 
 
@@ -56,18 +66,6 @@ async def open_door(workshop: Workshop, row: ProcessRow) -> Path:
     path = workshop.host.make_door(row.pid, identity.uid)
     await workshop.doors.open(Doorway(row.pid, path, identity.uid))
     return path
-
-
-def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
-    """Return the limits as the shim takes them."""
-    found: dict[str, tuple[int, int]] = {}
-    if limits.open_files is not None:
-        found["nofile"] = (limits.open_files, limits.open_files)
-    if limits.memory_mb is not None:
-        found["as"] = (limits.memory_mb << 20, limits.memory_mb << 20)
-    if limits.file_mb is not None:
-        found["fsize"] = (limits.file_mb << 20, limits.file_mb << 20)
-    return found
 
 
 def _outside(cwd: Path, places: Sequence[Path]) -> tuple[Path, ...]:

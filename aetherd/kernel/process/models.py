@@ -7,26 +7,31 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, field_serializer
 
 from aetherd.core.model import LARGEST, MB, Count, Model, Page, Pid, Serial
-
-Tier = Literal["docker", "bwrap", "host"]
+from aetherd.operations.sandboxes import Tier
 
 
 class SandboxWish(Model):
-    """Where it should run; left out, the strongest tier of this machine."""
+    """Where it should run; left out, as the setting `sandbox` says."""
 
-    tier: Tier | None = Field(default=None, description="docker, bwrap or host; only host exists yet")
-    network: str | None = Field(default=None, description="egress policy; needs a sandbox tier")
-    image: str | None = Field(default=None, description="container image; needs tier docker")
-    graphical: bool = Field(default=False, description="with a desktop; needs a sandbox tier")
-    gpu: bool | Count = Field(default=False, description="with GPUs")
+    tier: Tier | None = Field(default=None, description="docker, bwrap or host (no walls); see sandbox.list")
+    network: str | None = Field(default=None, description="none, all, or rules: `pypi.org, *.npmjs.org:443`")
+    image: str | None = Field(default=None, description="for tier docker; see sandbox.images")
+    graphical: bool = Field(default=False, description="with a desktop")
+    gpu: bool | Count = Field(default=False, description="GPUs of its own: true for one, or how many")
+    gpu_devices: list[str] = Field(default=[], max_length=64, description="exactly these GPUs (gpu.list)")
 
 
 class Limits(Model):
-    """Hard limits the kernel enforces; left out means none."""
+    """Hard limits, enforced from outside; left out, what quota.get tells."""
 
+    cpu: float | None = Field(default=None, ge=0.01, le=1024, description="cores it may use")
+    memory_mb: MB | None = Field(default=None, ge=16, description="memory of all its programs together, swap included")
+    pids: int | None = Field(default=None, ge=4, le=4_194_304, description="processes and threads")
+    disk_mb: MB | None = Field(
+        default=None, description="what its home may hold; looked at every few seconds, and past it, it is paused"
+    )
     open_files: int | None = Field(default=None, ge=16, le=1_048_576, description="RLIMIT_NOFILE")
-    memory_mb: MB | None = Field(default=None, ge=16, description="address space of each process, RLIMIT_AS")
-    file_mb: MB | None = Field(default=None, description="largest file it may write, RLIMIT_FSIZE")
+    file_mb: MB | None = Field(default=None, description="largest file it may write")
     wall_s: float | None = Field(default=None, gt=0, le=LARGEST, description="stopped after this many seconds")
 
 
@@ -34,40 +39,36 @@ class ProcessSpawn(Model):
     """What to run. `runtime` and `goal` are enough."""
 
     runtime: str = Field(default="claude-code", description="claude-code, builtin or command; see system.doctor")
-    goal: str | None = Field(
-        default=None, max_length=200_000, description="what the agent shall do, as a prompt", repr=False
-    )
+    goal: str | None = Field(default=None, max_length=200_000, description="what it shall do, as a prompt", repr=False)
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[\w][\w .@+-]*$", description="name of a new agent; made up if absent"
     )
-    agent: str | None = Field(default=None, description="run an existing agent (id or name) again, with its memory")
-    role: str | None = Field(default=None, max_length=200, description="what the agent is for, in a few words")
+    agent: str | None = Field(default=None, description="existing agent (id or name) to run again")
+    role: str | None = Field(default=None, max_length=200, description="what it is for, in a few words")
     argv: list[str] | None = Field(default=None, description="command line, for runtime command", max_length=1000)
     env: dict[str, SecretStr] = Field(
-        default_factory=dict, description="environment for the runtime; values are kept secret everywhere"
+        default_factory=dict, description="environment for the runtime; values are kept secret"
     )
-    cwd: str | None = Field(default=None, description="directory to work in; default is the agent's home/work")
+    cwd: str | None = Field(default=None, description="where it works; default is home/work")
     sandbox: SandboxWish = Field(default_factory=SandboxWish, description="where it runs")
     workspace: str | None = Field(
-        default=None, max_length=100, description="workspace (id or name) to mount for it and to work in"
+        default=None, max_length=100, description="workspace (id or name) to mount and to work in"
     )
     template: str | None = Field(
         default=None,
         max_length=100,
-        description="role to start from (template.list): instructions, runtime, model, limits, and the only tools",
+        description="role to start from (template.list): instructions, model, limits, the only tools",
     )
     model: str | None = Field(default=None, max_length=200, description="model name as the runtime knows it")
     toolset: Literal["worker", "lead", "operator", "all"] = Field(
         default="worker", description="which aether tools it is shown"
     )
     limits: Limits = Field(default_factory=Limits, description="hard limits")
-    budget: float | None = Field(
-        default=None, ge=0, le=LARGEST, description="USD; enforced when the model gateway lands"
-    )
+    budget: float | None = Field(default=None, ge=0, le=LARGEST, description="leave it out: budgets are not built")
     priority: int = Field(default=0, ge=-10, le=10, description="higher starts sooner when the queue is full")
-    parent: Pid | None = Field(default=None, description="pid of the spawning process; set for agents")
+    parent: Pid | None = Field(default=None, description="pid of who spawns it; set for agents")
     session: Literal["resume", "new"] = Field(
-        default="resume", description="with `agent`: go on in its last conversation of this runtime, or start afresh"
+        default="resume", description="with `agent`: go on in its last conversation, or start afresh"
     )
     rows: int = Field(default=30, ge=2, le=500, description="terminal rows")
     cols: int = Field(default=110, ge=10, le=1000, description="terminal columns")

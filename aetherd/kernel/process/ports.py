@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from aetherd.operations.errands import Mount
 from aetherd.operations.operation import Call
+from aetherd.operations.sandboxes import Inside, Plan
 from aetherd.runtime import Skill
 from aetherd.store import Tx
 
@@ -60,6 +61,34 @@ class Tokens(Protocol):
 
     def end_process_tokens(self, tx: Tx, pid: int) -> None:
         """Revoke them inside the transaction."""
+        ...
+
+
+class Sandboxes(Protocol):
+    """What has walls for processes, in the list of `process.sandboxes`."""
+
+    async def choose(self, wish: Mapping[str, Any]) -> str:
+        """Return the tier for a wish, the JSON form of SandboxWish; raises `Unavailable`, `Invalid`."""
+        ...
+
+    async def choose_alone(self) -> str:
+        """Return the tier of a command that belongs to no process."""
+        ...
+
+    async def hold(self, tier: str, plan: Plan) -> Inside:
+        """Return the sandbox of a process as the plan says, made if need be; raises `Unavailable`."""
+        ...
+
+    async def find(self, tier: str, pid: int) -> Inside | None:
+        """Return the sandbox of a process as it stands."""
+        ...
+
+    async def drop(self, tier: str, pid: int) -> None:
+        """End the sandbox of a process and everything in it."""
+        ...
+
+    def python(self, tier: str) -> str | None:
+        """Return the interpreter that a tier has instead of ours."""
         ...
 
 
@@ -136,6 +165,14 @@ class Workspaces(Protocol):
 
     async def mounts_of(self, agent: str) -> Sequence[Mount]:
         """Return what an agent that is now started gets."""
+        ...
+
+
+class Quotas(Protocol):
+    """The most that runs may use, in the list of `process.quotas`."""
+
+    async def ceilings(self, agent: str | None, user: str, org: str) -> Mapping[str, float]:
+        """Return fields of Limits and their largest values, for a run of an agent or (None) of a new one."""
         ...
 
 

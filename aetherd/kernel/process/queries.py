@@ -83,7 +83,7 @@ class Wire:
             incarnation=row.incarnation,
             mode="tui" if inc is not None and inc.mode == "tui" else "headless",
             stdio=inc.stdio if inc is not None else None,
-            sandbox={"tier": row.tier, "uid": row.uid, "own_uid": row.uid is not None},
+            sandbox={**json.loads(row.sandbox), "tier": row.tier, "uid": row.uid, "own_uid": row.uid is not None},
             session=row.session,
             model=row.model_seen or row.model,
             template=row.template,

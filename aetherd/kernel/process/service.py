@@ -21,13 +21,15 @@ from aetherd.core.errors import Conflict, Forbidden, NotFound
 from aetherd.events import Hub
 from aetherd.kernel.process import housekeeping, queries, spawning
 from aetherd.kernel.process import models as m
-from aetherd.kernel.process.beside import Beside, Place
+from aetherd.kernel.process.beside import Beside
+from aetherd.kernel.process.bounds import Bounds
 from aetherd.kernel.process.errands import Errands
 from aetherd.kernel.process.events import ProcessPriorityChanged
 from aetherd.kernel.process.output import read_part, stream_output
 from aetherd.kernel.process.ports import Agents, Approvals, Tokens
 from aetherd.kernel.process.record import EndHook, Record, RunHook
 from aetherd.kernel.process.roster import Living, Roster
+from aetherd.kernel.process.standstill import Standstill
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.wish import Words, understood
@@ -87,15 +89,23 @@ class ProcessService:
             agent=agent,
         )
         self.step_hooks, self.roll_back_hooks = self._w.step_hooks, self._w.roll_back_hooks
+        self.launch_env, self.place_hooks = self._w.launch_env, self._w.place_hooks
         self.start_hooks, self.workspaces = self._w.start_hooks, self._w.workspaces
         self.templates, self.skills = self._w.templates, self._w.skills
-        self.spawn_gates, self.costs = self._w.spawn_gates, queries.costs
+        self.spawn_gates, self.spawn_rules, self.costs = self._w.spawn_gates, self._w.spawn_rules, queries.costs
         self.text_hooks = self._record.text_hooks
         self._wire = queries.Wire(runtimes, self._holder_of, self._wish_of, approval.pending)
         self.runs, self.tool_calls = queries.runs, queries.tool_calls  # of an agent
         self._roster = Roster(self._w)
-        self._beside = Beside(self._w)
+        beside = Beside(self._w)
+        self.place_of, self.terminal_dir = beside.place_of, beside.terminal_dir
+        self.start_beside, self.end_beside = beside.start_beside, beside.end_beside
+        walls = self._w.walls
+        self.sandboxes, self.open_ports, self.devices = walls.sandboxes, walls.open_ports, walls.devices
         self.errands, self.mounts = Errands(self._w), self._w.mounts
+        self.bounds, self.quotas = Bounds(self._w, self._roster.poke), self._w.quotas
+        self.oom_hooks = self.bounds.oom_hooks
+        self.still = Standstill(self._w)
 
     def offers(self) -> Mapping[str, Any]:
         """Say who owns a process; take a person's answers to it; keep agents that run from being removed."""
@@ -114,6 +124,7 @@ class ProcessService:
         try:
             async with self._roster.running(), anyio.create_task_group() as group:
                 group.start_soon(housekeeping.sweep, self._w)
+                group.start_soon(self.bounds.watch)
                 yield
                 group.cancel_scope.cancel()
         finally:
@@ -131,13 +142,19 @@ class ProcessService:
         """
         return await self._spawn(input, call)
 
-    async def start(self, call: Call, also: spawning.Also, **wish: Any) -> m.Process:
+    async def start(self, call: Call, also: spawning.Also, past: spawning.Past | None = None, **wish: Any) -> m.Process:
         """Spawn for another room, which writes something in the same transaction; keywords as in process.spawn."""
-        return await self._spawn(m.ProcessSpawn(**wish), call, also)
+        return await self._spawn(m.ProcessSpawn(**wish), call, also, past)
 
-    async def _spawn(self, input: m.ProcessSpawn, call: Call, also: spawning.Also | None = None) -> m.Process:
+    async def _spawn(
+        self,
+        input: m.ProcessSpawn,
+        call: Call,
+        also: spawning.Also | None = None,
+        past: spawning.Past | None = None,
+    ) -> m.Process:
         start = await understood(self._w, self._agent, self._words, input, call)
-        row = await spawning.accept(self._w, self._agent, self._token, start, call, also)
+        row = await spawning.accept(self._w, self._agent, self._token, start, call, also, past)
         assert row.pid is not None
         if row.state == State.QUEUED:
             await self._roster.admit()  # room may have come in between
@@ -302,17 +319,7 @@ class ProcessService:
         row = await self._living(input.pid)
         if row.state == State.PAUSED:
             return await self._get(input.pid)
-
-        def work(tx: Tx) -> None:
-            found = self._record.row(tx, input.pid)
-            if found.step not in (None, "tui"):  # what comes next would be started into the ice
-                raise Conflict(f"process {input.pid} is being handed over; try again in a moment", pid=input.pid)
-            self._record.state(tx, found, State.PAUSED, source="user", reason=f"paused by {call.actor}")
-
-        identity = self._w.host.identity(f"p{input.pid}", None)
-        with anyio.CancelScope(shield=True):  # a caller who leaves does not leave it half done
-            await self._store.write(work)
-            await anyio.to_thread.run_sync(self._w.host.trees.freeze, identity.tree, identity.marker)
+        await self.bounds.freeze(input.pid, f"paused by {call.actor}", "user")
         self._roster.poke(input.pid)
         return await self._get(input.pid)
 
@@ -324,8 +331,9 @@ class ProcessService:
             raise Conflict(f"process {input.pid} is {row.state}, not paused", state=row.state, pid=input.pid)
         identity = self._w.host.identity(f"p{input.pid}", None)
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
-            await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
+            async with self._w.still:
+                await anyio.to_thread.run_sync(self._w.host.trees.thaw, identity.tree, identity.marker)
+                await self._store.write(lambda tx: self._to(tx, input.pid, State.RUNNING, f"resumed by {call.actor}"))
         self._roster.poke(input.pid)
         if (supervisor := self._roster.get(input.pid)) is not None:
             await supervisor.welcome()
@@ -460,24 +468,6 @@ class ProcessService:
         supervisor = self._roster.get(pid)
         with anyio.move_on_after(1.0):
             await (supervisor.changed.wait() if supervisor is not None else anyio.sleep(1.0))
-
-    async def place_of(self, pid: int) -> Place:
-        """Return where a process stands."""
-        return await self._beside.place_of(pid)
-
-    async def start_beside(
-        self, pid: int, directory: Path, argv: Sequence[str], *, cwd: Path, rows: int, cols: int, name: str
-    ) -> None:
-        """Start a terminal's shim in the process's place."""
-        await self._beside.start_beside(pid, directory, argv, cwd=cwd, rows=rows, cols=cols, name=name)
-
-    async def end_beside(self, name: str) -> None:
-        """Kill a terminal's whole tree."""
-        await self._beside.end_beside(name)
-
-    def terminal_dir(self, name: str) -> Path:
-        """Return where a terminal's shim files live."""
-        return self._beside.terminal_dir(name)
 
     async def may_type(self, pid: int, call: Call | None) -> str | None:
         """Say why the caller may not type into a process's own screen; None when it may."""

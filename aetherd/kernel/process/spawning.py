@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 from sqlmodel import Session, col, select
 
 from aetherd.core.errors import Conflict, Forbidden
@@ -18,12 +18,21 @@ from aetherd.kernel.process.queries import GOAL
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Secrets
+from aetherd.kernel.process.walls import HOST
 from aetherd.kernel.process.wish import Start
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.operation import Call
 from aetherd.store import Tx
 
 Also = Callable[[Tx, int, str, str], None]  # what a room writes together with a process: (tx, pid, agent, its name)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a process goes on from that is not the agent's last: a snapshot's."""
+
+    session: str | None  # None: a new conversation
+    context: str = ""
 
 
 async def accept(
@@ -33,10 +42,12 @@ async def accept(
     start: Start,
     call: Call,
     also: Also | None = None,
+    past: Past | None = None,
 ) -> ProcessRow:
     """Write the process; when this returns it is durable and will be started, now or after a crash."""
     input, known, wanted = start.wish, start.known, start.wanted
-    if input.cwd is not None and call.agent is not None and workshop.host.own_uids:
+    # In tier host without uids there is nothing to keep: agents reach what the daemon does.
+    if input.cwd is not None and call.agent is not None and (workshop.host.own_uids or start.tier != HOST):
         await _may_work_in(workshop, Path(input.cwd), call, known)
     key = secrets.token_hex(12)
     record = workshop.record
@@ -48,14 +59,24 @@ async def accept(
             agent = agents.create_in(tx, call, name=input.name, role=start.role, template=start.made_from, stem=stem)
         else:  # looked at here, where nobody can remove it or go on in its conversation meanwhile
             agent = agents.living_in(tx, known.id)
-            if input.session == "resume":
+            if past is not None:
+                session = past.session
+            elif input.session == "resume":
                 session = last_session(tx.session, agent.id, input.runtime)
         row = _row(workshop, start, call, agent, key, session)
+        if past is not None and not row.context:
+            row.context = past.context
         tx.session.add(row)
         tx.session.flush()
         assert row.pid is not None
         for gate in workshop.spawn_gates:
             gate(tx, row.pid, call)
+        given = {name: value.get_secret_value() for name, value in input.env.items()}
+        env, persons = given, call.agent is None or not given
+        if persons:  # else an agent could send the owner's key where it likes
+            env = {**workshop.vault.stored(workshop.adapter(row.runtime).hints.needs, given), **given}
+        for rule in workshop.spawn_rules:
+            rule(tx, row.pid, agent, input, env if persons else {}, call)
         if start.room is not None and wanted is not None:
             start.room.mount_in(tx, wanted.id, agent, call)
         tx.emit(
@@ -84,9 +105,6 @@ async def accept(
         if row.goal and workshop.adapter(row.runtime).capabilities.steer:
             record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
         # Before the commit, so that a row never stands without its environment.
-        env = {name: value.get_secret_value() for name, value in input.env.items()}
-        if call.agent is None or not env:  # else an agent could send the owner's key where it likes
-            env = {**workshop.vault.stored(workshop.adapter(row.runtime).hints.needs, env), **env}
         workshop.vault.keep(key, Secrets(env, token))
         if also is not None:
             also(tx, row.pid, row.agent, row.name)
@@ -102,7 +120,8 @@ async def accept(
 async def _may_work_in(workshop: Workshop, cwd: Path, call: Call, known: AgentRecord | None) -> None:
     """Keep an agent from opening any directory of the machine to a process, which `cwd` does (kernel/process/host.py).
 
-    It may name the home of the agent that shall run, or what its own process was given, and what lies below.
+    It may name the home of the agent that shall run, with what lies below, or exactly what its own process was given.
+    Not what lies below that: a link can take its place until the process is started, and whenever it is again.
     """
     agents = workshop.settings.home / "agents"
     if ".." not in cwd.parts:
@@ -110,10 +129,8 @@ async def _may_work_in(workshop: Workshop, cwd: Path, call: Call, known: AgentRe
         if home is not None and (cwd == home or home in cwd.parents):
             return
         given = None if call.pid is None else Path((await workshop.read_row(call.pid)).cwd)
-        if given is not None and agents not in given.parents and (cwd == given or given in cwd.parents):
-            real, base = await anyio.to_thread.run_sync(lambda: (cwd.resolve(), given.resolve()))
-            if real == base or base in real.parents:
-                return
+        if cwd == given and agents not in given.parents:
+            return
     raise Forbidden(
         f"an agent may not open {cwd} to a process; leave `cwd` out, or name its own directory", field="cwd"
     )
@@ -158,6 +175,8 @@ def _row(workshop: Workshop, start: Start, call: Call, agent: Any, key: str, ses
         model=input.model,
         template=start.made_from,
         state=str(State.CREATED),
+        tier=start.tier,
+        sandbox=input.sandbox.model_dump_json(exclude_defaults=True),
         uid=agent.uid if workshop.host.own_uids else None,
         session=session,
         resumes=session is not None,

@@ -419,6 +419,7 @@ class Supervisor:
         """Decide what an exit means: the next incarnation of a hand-over, or the end."""
         inc = self.incarnation
         assert inc is not None
+        await self._w.look(self.pid)  # who was killed for memory is told before the end that came of it
         since = datetime.fromisoformat(inc.started_at).timestamp()
         lived = self._w.clock.now().timestamp() - since
         followed = await self._handover.follow(spawn, since) if inc.mode == "tui" else None

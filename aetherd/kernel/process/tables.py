@@ -47,6 +47,7 @@ class ProcessRow(SQLModel, table=True):
 
     uid: int | None = None
     tier: str = "host"
+    sandbox: str = Field(default="{}", sa_type=Text)  # JSON of what was wished for
     resumes: bool = False  # started on the agent's last conversation
     session: str | None = None
     model_seen: str | None = None
@@ -62,6 +63,7 @@ class ProcessRow(SQLModel, table=True):
     outcome: str = "running"
     result: str = Field(default="", sa_type=Text)
     error: str | None = Field(default=None, sa_type=Text)
+    oom_kills: int = 0  # programs of it that the kernel killed for memory, as far as they were told of
     cost_usd: float = 0
     input_tokens: int = 0
     output_tokens: int = 0

@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from aetherd.core.errors import Invalid, NotFound, Unavailable
-from aetherd.kernel.process.host import refuse_other_tiers
+from aetherd.core.errors import Exhausted, Invalid, NotFound, Unavailable
+from aetherd.kernel.process.bounds import limits_of
 from aetherd.kernel.process.models import Limits, ProcessSpawn
 from aetherd.kernel.process.ports import AgentRecord, Agents, Template, Wanted, Workspaces
 from aetherd.kernel.process.workshop import Workshop
@@ -42,6 +42,7 @@ class Start:
     wanted: Wanted | None  # that workspace
     tools: Collection[str] | None  # the only operations it may use
     context: str
+    tier: str  # where it shall run
 
     @property
     def made_from(self) -> str | None:
@@ -59,7 +60,9 @@ async def understood(workshop: Workshop, agents: Agents, words: Words, input: Pr
     known = None if input.agent is None else await agents.find(input.agent, call)
     template = await _template(workshop, input, known, call)
     wish = input if template is None else _filled(input, template, call)
+    wish = await _bounded(workshop, input, wish, known, call)
     _check(workshop, wish)
+    tier = await workshop.walls.choose(wish.sandbox, call)
     room, wanted = await _wanted(workshop, wish, known.id if known else None, call)
     tools = _tools(template, call)
     told = [] if template is None or not template.instructions else [template.instructions]
@@ -67,12 +70,11 @@ async def understood(workshop: Workshop, agents: Agents, words: Words, input: Pr
         told += [wanted.note] if wanted else []
         told += [note(wish.runtime, tools) for note in words.notes]
         told += await _remembered(words.sources, known.id if known else "", wish.goal, call)
-    return Start(wish, known, template, room, wanted, tools, "\n\n".join(part for part in told if part))
+    return Start(wish, known, template, room, wanted, tools, "\n\n".join(part for part in told if part), tier)
 
 
 def _check(workshop: Workshop, input: ProcessSpawn) -> None:
     workshop.adapter(input.runtime)
-    refuse_other_tiers(input.sandbox)
     for name in NOT_YET:
         if getattr(input, name) is not None:
             raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
@@ -131,6 +133,29 @@ def _filled(input: ProcessSpawn, template: Template, call: Call) -> ProcessSpawn
     if input.model is None and found.get("runtime", input.runtime) == template.runtime:
         found["model"] = template.model
     return input.model_copy(update=found)
+
+
+async def _bounded(
+    workshop: Workshop, input: ProcessSpawn, wish: ProcessSpawn, known: AgentRecord | None, call: Call
+) -> ProcessSpawn:
+    """Return the wish within the quotas; an agent's run never has more than the run that starts it.
+
+    What a person asked for by name and cannot have is refused, so that nobody believes in it.
+    """
+    most: dict[str, float] = {}
+    for quotas in workshop.quotas:
+        most |= await quotas.ceilings(known.id if known else None, call.user, call.org)
+    if call.pid is not None:
+        own = limits_of(await workshop.read_row(call.pid)).model_dump(exclude_none=True)
+        most |= {name: min(value, most.get(name, value)) for name, value in own.items()}
+    limits = wish.limits.model_dump()
+    for name, ceiling in most.items():
+        asked = getattr(input.limits, name)
+        if asked is not None and asked > ceiling and call.agent is None:
+            told = f"limits.{name} {asked:g} is more than the quota of {ceiling:g}; quota.set changes that"
+            raise Exhausted(told, field=name, quota=ceiling)
+        limits[name] = ceiling if limits[name] is None else min(limits[name], ceiling)
+    return wish.model_copy(update={"limits": Limits.model_validate(limits)})
 
 
 def _tools(template: Template | None, call: Call) -> Collection[str] | None:

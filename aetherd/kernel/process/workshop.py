@@ -16,12 +16,15 @@ from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
+from aetherd.kernel.process.beside import Place
 from aetherd.kernel.process.host import Host
-from aetherd.kernel.process.ports import Agents, Approvals, Skills, Templates, Workspaces
+from aetherd.kernel.process.models import ProcessSpawn
+from aetherd.kernel.process.ports import AgentRecord, Agents, Approvals, Quotas, Skills, Templates, Workspaces
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import LIVE, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Vault
+from aetherd.kernel.process.walls import Walls
 from aetherd.operations.doors import Doors, Relay
 from aetherd.operations.errands import Mount
 from aetherd.operations.operation import Call
@@ -32,8 +35,15 @@ logger = logging.getLogger(__name__)
 
 StepHook = Callable[[Tx, int, str | None], None]  # (tx, pid, step): the control room shows and ends leases by it
 StartHook = Callable[[int, str], Awaitable[None]]  # (pid, agent): it is running and can be told things
+LaunchEnv = Callable[[Place], Awaitable[Mapping[str, str]]]  # what programs of a process get in their environment
 SpawnGate = Callable[[Tx, int, Call], None]  # (tx, the new pid, who spawns): raises when it may not be
+# (tx, the new pid, its agent, what is wished, environment that comes from a person, who spawns): raises when it may not
+SpawnRule = Callable[[Tx, int, AgentRecord, ProcessSpawn, Mapping[str, str], Call], None]
 RollBack = Callable[[Tx, int, str], None]  # (tx, pid, why): the hand-over ended by itself
+
+
+async def _nothing(pid: int) -> None:
+    """Stand for what is not wired yet."""
 
 
 class Workshop:
@@ -61,12 +71,19 @@ class Workshop:
         self.step_hooks: list[StepHook] = []
         self.roll_back_hooks: list[RollBack] = []
         self.spawn_gates: list[SpawnGate] = []
+        self.spawn_rules: list[SpawnRule] = []
         self.start_hooks: list[StartHook] = []
+        self.place_hooks: list[StartHook] = []  # its place stands, and its runtime is about to be started in it
+        self.launch_env: list[LaunchEnv] = []
         self.workspaces: list[Workspaces] = []
         self.skills: list[Skills] = []
         self.templates: list[Templates] = []
+        self.quotas: list[Quotas] = []
+        self.look: Callable[[int], Awaitable[None]] = _nothing  # bounds.py: tell who was killed for memory
         self.on_closed: Callable[[ProcessRow], Awaitable[None]] | None = None
         self.relay = relay
+        self.still = anyio.Lock()  # held while a tree is made to stand still or go on, with what is written of it
+        self.walls = Walls(self)
 
     def shim_dir(self, pid: int, incarnation: int) -> Path:
         """Return where the shim of an incarnation keeps its files."""
@@ -86,10 +103,11 @@ class Workshop:
         adapter = self.adapter(row.runtime)
         place = self.settings.home / "agents" / row.agent
         secrets = self.vault.take(row.secret)
+        python = self.walls.python(row)
         door = Door(
-            self.relay.command,
+            self.relay.command if python is None else (python, *self.relay.command[1:]),
             {
-                "AETHER_SOCKET": str(self.host.door(row.pid) / "s"),
+                "AETHER_SOCKET": str(self.walls.door(row) / "s"),
                 "AETHER_TOKEN": secrets.token,
                 "AETHER_AGENT": row.agent,
                 "AETHER_PID": str(row.pid),
@@ -106,6 +124,7 @@ class Workshop:
             cwd=Path(row.cwd),
             env=secrets.env,
             door=door,
+            python=python,
             model=row.model,
             context=row.context,
             session=row.session if resume else None,
@@ -168,6 +187,8 @@ class Workshop:
         await self.doors.close(row.pid)
         self.host.drop_door(row.pid)
         self.vault.drop(row.secret)
+        await self.walls.drop(row)
+        await anyio.to_thread.run_sync(self.host.forget_pool, f"p{row.pid}")
         if self.on_closed is not None:
             await self.on_closed(row)
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import anyio
 import httpx2
 
 from aetherd.core.errors import Invalid, Unavailable
-from aetherd.core.outbound import resolved
+from aetherd.core.outbound import pinned, resolved
 
 BYTES, REDIRECTS = 1 << 20, 5
 OWN = {"host", "content-length", "transfer-encoding", "connection"}  # headers that are not the step's to set
@@ -60,15 +60,11 @@ async def _once(
     client: httpx2.AsyncClient, method: str, url: str, headers: Mapping[str, str], content: bytes | None, private: bool
 ) -> tuple[httpx2.Response, bytes]:
     host, address = await resolved(url, private=private)
-    parts = urlsplit(url)
-    where = f"[{address}]" if ":" in address else address
-    named = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port else ""
-    pinned = urlunsplit((parts.scheme, where + port, parts.path or "/", parts.query, ""))
+    place, named = pinned(url, address)
     async with client.stream(
         method,
-        pinned,
-        headers={**headers, "host": named + port},
+        place,
+        headers={**headers, "host": named},
         content=content,
         extensions={"sni_hostname": host},
     ) as answer:

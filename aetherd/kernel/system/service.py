@@ -44,8 +44,7 @@ CHECK_S = 15.0
 
 # Looked for already, used by rooms to come.
 PROGRAMS = (
-    ("docker", ("docker",), "needed by the sandbox tier docker, which is not built yet"),
-    ("browser", ("chromium", "google-chrome"), "needed by the room browser, which is not built yet"),
+    ("browser", ("chromium", "google-chrome"), "needed by the room browser"),
     ("gpu", ("nvidia-smi",), "no NVIDIA driver; a machine without GPU is a normal machine"),
 )
 
@@ -118,10 +117,11 @@ class SystemService:
             for name, adapter in self._runtimes.items():
                 group.start_soon(look, name, adapter)
         checks = await anyio.to_thread.run_sync(self._checks)
+        health = self._lifecycle.health()
         return Doctor(
             checks=checks,
             runtimes=[found[name] for name in self._runtimes],
-            tiers=_tiers(self._lifecycle.health()["process"]),
+            tiers=_tiers(health["process"], health["sandbox"]["tiers"]),
         )
 
     @operation("system.shutdown", effect=Effect.DESTROY, access=Rule.PEOPLE, scope="system:admin")
@@ -207,10 +207,13 @@ def _program(name: str, names: tuple[str, ...], why: str) -> Check:
     )
 
 
-def _tiers(separate: Mapping[str, Any]) -> list[Check]:
+def _tiers(separate: Mapping[str, Any], tiers: Mapping[str, str | None]) -> list[Check]:
     host = "a uid of its own per agent" if separate["ok"] else f"NOT separated: {separate['detail']}"
     return [
-        Check(name="docker", state="missing", detail="not built yet"),
-        Check(name="bwrap", state="missing", detail="not built yet"),
+        *(
+            Check(name=name, state="missing" if reason else "ok", detail=reason or "works", fix=reason)
+            for name, reason in tiers.items()
+            if name != "host"
+        ),
         Check(name="host", state="ok" if separate["ok"] else "failed", detail=host),
     ]

@@ -25,7 +25,10 @@ class TemplateLimits(Model):
     """Hard limits of a run, as process.spawn takes them; left out means none."""
 
     wall_s: float | None = Field(default=None, gt=0, le=LARGEST, description="stopped after this many seconds")
-    memory_mb: MB | None = Field(default=None, ge=16, description="address space of each process, RLIMIT_AS")
+    cpu: float | None = Field(default=None, ge=0.01, le=1024, description="cores it may use")
+    memory_mb: MB | None = Field(default=None, ge=16, description="memory of all its programs together")
+    pids: int | None = Field(default=None, ge=4, le=4_194_304, description="processes and threads at the same time")
+    disk_mb: MB | None = Field(default=None, description="what its home may hold")
     file_mb: MB | None = Field(default=None, description="largest file it may write, RLIMIT_FSIZE")
     open_files: int | None = Field(default=None, ge=16, le=1_048_576, description="RLIMIT_NOFILE")
 

@@ -17,12 +17,12 @@ from aetherd.kernel.terminal.events import TerminalClosed
 from aetherd.kernel.terminal.ports import Processes
 from aetherd.kernel.terminal.tables import TerminalRow
 from aetherd.kernel.terminal.targets import exit_code
-from aetherd.shim.client import Exit, ShimError, ShimGone, open_shim
+from aetherd.operations.beside import heard_out
+from aetherd.shim.client import Exit, Remains, Shim, ShimError
 from aetherd.store import Store, Tx
 
 logger = logging.getLogger(__name__)
 KEPT = 50  # ended terminals whose output is kept
-AGAIN_S, AGAIN_MOST_S = 0.1, 30.0
 
 
 class Alive:
@@ -70,33 +70,20 @@ class Living:
 
     async def _wait(self, alive: Alive) -> Exit | None:
         """Wait for the end; None when its shim died without a record."""
-        pause = AGAIN_S
-        while True:
-            try:
-                shim = await open_shim(alive.directory)
-            except ShimGone:
-                return None
-            except ShimError as exc:  # no proof of death: it may be stopped or very busy
-                logger.warning("terminal %s does not answer: %s", alive.row.id, exc)
+
+        async def hear(shim: Shim | Remains) -> Exit:
+            alive.size = (shim.hello.rows, shim.hello.cols)
+            if shim.hello.exit is None:
                 alive.found.set()
-                await self._clock.sleep(pause)
-                pause = min(AGAIN_MOST_S, pause * 2)
-                continue
-            try:
-                alive.size = (shim.hello.rows, shim.hello.cols)
-                if shim.hello.exit is None:
-                    alive.found.set()
-                while True:
-                    item = await shim.read()
-                    if isinstance(item, Exit):
-                        return item
-            except ShimGone:
-                return None
-            except ShimError as exc:
-                logger.warning("terminal %s: %s", alive.row.id, exc)
-                await self._clock.sleep(pause)
-            finally:
-                await shim.aclose()
+            while not isinstance(item := await shim.read(), Exit):
+                pass
+            return item
+
+        def silent(exc: ShimError) -> None:
+            logger.warning("terminal %s does not answer: %s", alive.row.id, exc)
+            alive.found.set()
+
+        return await heard_out(alive.directory, self._clock, hear, silent)
 
     async def _end(self, alive: Alive, ended: Exit | None) -> None:
         row = alive.row

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from aetherd.operations.beside import Beside
 from aetherd.operations.operation import Call
 
 
@@ -68,25 +68,11 @@ class Place(Protocol):
         ...
 
 
-class Processes(Protocol):
+class Processes(Beside, Protocol):
     """The process room."""
 
     async def place_of(self, pid: int) -> Place:
         """Return where a process runs; raises `NotFound`."""
-        ...
-
-    async def start_beside(
-        self, pid: int, directory: Path, argv: Sequence[str], *, cwd: Path, rows: int, cols: int, name: str
-    ) -> None:
-        """Start a shim with a PTY in the process's place; raises `Unavailable`, `Invalid` or `Conflict`."""
-        ...
-
-    async def end_beside(self, name: str) -> None:
-        """Kill the whole tree of such a terminal and remove its group; fine when nothing is left of it."""
-        ...
-
-    def terminal_dir(self, name: str) -> Path:
-        """Return where the shim of such a terminal keeps its files."""
         ...
 
     async def may_type(self, pid: int, call: Call | None) -> str | None:

@@ -47,10 +47,10 @@ from aetherd.kernel.terminal.replay import Replay
 from aetherd.kernel.terminal.screen import render
 from aetherd.kernel.terminal.tables import TerminalRow
 from aetherd.kernel.terminal.targets import Target, Targets, owner_of, wire, wire_main
-from aetherd.kernel.terminal.tickets import LIFE_S, Tickets
 from aetherd.kernel.terminal.viewer import Viewer
 from aetherd.operations.operation import Call, Effect, Rule, Subject, operation
 from aetherd.operations.registry import Registry
+from aetherd.operations.tickets import LIFE_S, Tickets
 from aetherd.shim.client import Hello, Remains, Shim, ShimError, ShimGone, open_shim
 from aetherd.store import Store
 
@@ -69,7 +69,7 @@ class TerminalService:
         self._store, self._clock, self._registry, self._process = store, clock, registry, process
         self._targets = Targets(store, process)
         self._living = Living(store, clock, process)
-        self._tickets = Tickets(clock)
+        self._tickets = Tickets(clock, "terminal")
         self._replay = Replay()
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._keyboards: dict[Path, Keyboard] = {}

@@ -46,7 +46,8 @@ AGENT_SCOPES = (
     "terminal:write memory:read memory:write message:read message:write approval:read approval:write task:read "
     "task:write plan:read plan:write workspace:read workspace:write tool:read tool:write template:read "
     "profile:read reflection:read reflection:write feedback:read skill:read skill:write "
-    "flow:read flow:write worktree:read worktree:write"
+    "flow:read flow:write worktree:read worktree:write desktop:read desktop:write quota:read gpu:read "
+    "network:read network:write browser:read browser:write sandbox:read sandbox:write snapshot:read snapshot:write"
 )
 
 
@@ -162,8 +163,8 @@ class TokenService:
             raise Unauthenticated(
                 f"this token was made for {known.audience} alone; `aetherctl token create` makes others"
             )
-        if door is not None and known.process and known.who["pid"] != door:
-            raise Unauthenticated("this token belongs to another process")
+        if door is not None and not (known.process and known.who["pid"] == door):
+            raise Unauthenticated("this token belongs to another process, or to none; this door takes that of its own")
         return Call(new_id("call"), face=face, progress=progress, **known.who)
 
     def _fits(self, audience: str, face: Face) -> bool:

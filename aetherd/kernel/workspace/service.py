@@ -262,6 +262,14 @@ class WorkspaceService:
 
     # For other rooms --------------------------------------------------------------------------------
 
+    async def give_all(self, source: str, target: Any, call: Call) -> None:
+        """Let an agent have the workspaces another has, in the same mode."""
+        for row, mount in list(self._book.of_agent(source)):
+            await self._watcher.ready(row.id)
+            await self._store.write(
+                lambda tx, row=row, mode=mount.mode: self._mounting.mount(tx, row, target, mode, call)  # type: ignore[misc]
+            )
+
     async def members(self, ref: str, call: Call) -> set[str]:
         """Return the agents that have a workspace the caller may use."""
         return set(self._book.mounts[(await self._access.usable(ref, call)).id])

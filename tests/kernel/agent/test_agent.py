@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,33 @@ async def test_a_dry_run_tells_what_would_go_and_removes_nothing(lab: Lab) -> No
     assert (told.agent, told.action, told.bytes, told.archive, told.done) == (made.id, "delete", 1000, None, False)
     assert await lab("agent.get", agent=made.id) == made
     assert (Path(made.home) / "work" / "notes").exists()
+
+
+async def test_a_home_with_a_pipe_a_socket_and_a_sparse_terabyte_is_packed_at_once(lab: Lab, tmp_path: Path) -> None:
+    made = await make(lab)
+    work = Path(made.home) / "work"
+    os.mkfifo(work / "pipe")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(work / "s"))
+    with (work / "huge").open("wb") as file:
+        file.write(b"begin")
+        file.seek(1 << 39)
+        file.write(b"middle")
+        file.truncate(1 << 40)
+    with (work / "hole").open("wb") as file:
+        file.truncate(1 << 40)
+    with anyio.fail_after(20):
+        answer = await lab("agent.remove", agent=made.id, home="archive")
+    assert Path(answer.archive).stat().st_size < 100_000
+    subprocess.run(["tar", "xzf", answer.archive, "-C", str(tmp_path)], check=True, timeout=20)
+    there = tmp_path / made.id / "home" / "work"
+    assert sorted(os.listdir(there)) == ["hole", "huge"]
+    assert [(there / name).stat().st_size for name in ("hole", "huge")] == [1 << 40, 1 << 40]
+    with (there / "huge").open("rb") as file:
+        assert file.read(6) == b"begin\0"
+        file.seek((1 << 39) - 1)
+        assert file.read(8) == b"\0middle\0"
+    assert (there / "huge").stat().st_blocks < 100
 
 
 async def test_remove_keeps_packs_or_deletes_the_home_as_it_is_told(lab: Lab) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sqlite3
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -354,3 +355,17 @@ async def test_a_wish_ends_with_its_process(lab: Lab) -> None:
     await lab("process.kill", pid=made.pid)
     assert (await lab("process.get", pid=made.pid)).requested is None
     assert (await lab("control.status", pid=made.pid)).requested is None
+
+
+@pytest.mark.parametrize("days", [1, -1])
+async def test_a_clock_set_a_day_off_neither_ends_a_lease_nor_keeps_one(
+    lab: Lab, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await held(lab)
+    real = lab.clock.now
+    monkeypatch.setattr(lab.clock, "now", lambda: real() + timedelta(days=days))
+    lab.clock.advance(30)
+    assert (await lab("control.status", pid=made.pid)).held
+    lab.clock.advance(601)
+    released = await lab.event("control.released", pid=made.pid)
+    assert released["data"]["reason"] == "the lease expired: its holder was not seen"

@@ -13,7 +13,13 @@ import pytest
 
 from fakes import PATIENCE_S, Lab, anyio_backend, estate, lab
 
-__all__ = ["Flows", "anyio_backend", "estate", "flows", "lab", "square"]
+__all__ = ["Flows", "anyio_backend", "estate", "flows", "lab", "square", "walls"]
+
+
+@pytest.fixture(scope="session")
+def walls() -> str:
+    """No sandbox: programs leave marks in a directory that all of them see."""
+    return "host"
 
 
 @dataclass

@@ -11,8 +11,9 @@ import anyio
 import pytest
 from anyio import fail_after
 
+from aetherd.core import openat
 from aetherd.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, Unavailable
-from aetherd.kernel.fs import beneath, quota, search
+from aetherd.kernel.fs import quota, search
 from aetherd.kernel.fs.beneath import inside
 from aetherd.kernel.fs.ports import Place
 from aetherd.kernel.fs.staged import PART
@@ -289,7 +290,7 @@ async def test_what_a_killed_write_left_is_never_listed_and_later_removed(
 
 
 async def test_a_kernel_without_openat2_is_told_in_words(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beneath, "_OPENAT2", 9999)
+    monkeypatch.setattr(openat, "_OPENAT2", 9999)
     with pytest.raises(Unavailable, match="openat2"):
         await files("list")
 

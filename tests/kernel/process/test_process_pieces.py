@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aetherd.core.clock import SystemClock
-from aetherd.core.config import Settings
 from aetherd.core.errors import Conflict
+from aetherd.kernel.process.bounds import rlimits
 from aetherd.kernel.process.events import ProcessStateChanged
-from aetherd.kernel.process.host import Host
-from aetherd.kernel.process.launch import rlimits, write_beneath
+from aetherd.kernel.process.launch import write_beneath
 from aetherd.kernel.process.lines import LINE, Lines
 from aetherd.kernel.process.models import Limits, ProcessSpawn
 from aetherd.kernel.process.queries import changed_files
@@ -26,6 +25,7 @@ from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import ENDED, LIVE, TRANSITIONS, State, legal
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.kernel.process.vault import Secrets, Vault
+from aetherd.shim.views import windows
 
 SOMEBODY = 54_321  # a uid that owns nothing
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -113,13 +113,13 @@ def closed(place: Path, *names: str) -> Path:
     return place
 
 
-def test_paths_that_everybody_can_reach_need_no_window(settings: Settings) -> None:
-    assert Host(settings).windows(SOMEBODY, [(Path("/usr/bin"), True), (Path("/etc/passwd"), True)]) is None
+def test_paths_that_everybody_can_reach_need_no_window() -> None:
+    assert windows(SOMEBODY, [(Path("/usr/bin"), True), (Path("/etc/passwd"), True)]) is None
 
 
-def test_what_lies_behind_a_closed_directory_is_bound_over_its_empty_place(settings: Settings, tmp_path: Path) -> None:
+def test_what_lies_behind_a_closed_directory_is_bound_over_its_empty_place(tmp_path: Path) -> None:
     place = closed(tmp_path / "closed", "home", "tool", "secret")
-    found = Host(settings).windows(SOMEBODY, [(place / "home", False), (place / "tool", True)])
+    found = windows(SOMEBODY, [(place / "home", False), (place / "tool", True)])
     assert found is not None
     assert found["binds"] == [
         {"path": str(place / "home"), "readonly": False},
@@ -129,35 +129,33 @@ def test_what_lies_behind_a_closed_directory_is_bound_over_its_empty_place(setti
     assert Path(cover) in (place, *place.parents)  # the topmost closed directory above
 
 
-def test_a_path_inside_one_that_is_bound_is_bound_again_only_to_be_writable(settings: Settings, tmp_path: Path) -> None:
+def test_a_path_inside_one_that_is_bound_is_bound_again_only_to_be_writable(tmp_path: Path) -> None:
     place = closed(tmp_path / "closed", "tool/share", "tool/state")
     asked = [(place / "tool", True), (place / "tool" / "share", True), (place / "tool" / "state", False)]
-    found = Host(settings).windows(SOMEBODY, asked)
+    found = windows(SOMEBODY, asked)
     assert found is not None
     assert [(Path(one["path"]).name, one["readonly"]) for one in found["binds"]] == [("tool", True), ("state", False)]
 
 
-def test_a_path_asked_for_twice_is_writable_when_one_needs_it_so(settings: Settings, tmp_path: Path) -> None:
+def test_a_path_asked_for_twice_is_writable_when_one_needs_it_so(tmp_path: Path) -> None:
     place = closed(tmp_path / "closed", "home")
     for order in ([False, True], [True, False]):
-        found = Host(settings).windows(SOMEBODY, [(place / "home", readonly) for readonly in order])
+        found = windows(SOMEBODY, [(place / "home", readonly) for readonly in order])
         assert found is not None
         assert [one["readonly"] for one in found["binds"]] == [False]
 
 
-def test_a_link_is_bound_with_what_it_leads_to_and_what_is_not_there_is_left_out(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_a_link_is_bound_with_what_it_leads_to_and_what_is_not_there_is_left_out(tmp_path: Path) -> None:
     place = closed(tmp_path / "closed", "real")
     (place / "link").symlink_to(place / "real")
-    found = Host(settings).windows(SOMEBODY, [(place / "link", True), (place / "gone", True)])
+    found = windows(SOMEBODY, [(place / "link", True), (place / "gone", True)])
     assert found is not None
     assert [Path(one["path"]).name for one in found["binds"]] == ["link", "real"]
 
 
-def test_the_owner_of_a_closed_directory_walks_through_it(settings: Settings, tmp_path: Path) -> None:
+def test_the_owner_of_a_closed_directory_walks_through_it(tmp_path: Path) -> None:
     place = closed(tmp_path / "closed", "home")
-    found = Host(settings).windows(os.geteuid(), [(place / "home", False)])
+    found = windows(os.geteuid(), [(place / "home", False)])
     assert found is None or str(place) not in found["cover"]
 
 
@@ -165,13 +163,14 @@ def test_the_owner_of_a_closed_directory_walks_through_it(settings: Settings, tm
 
 
 def test_limits_are_given_to_the_kernel_in_its_own_units() -> None:
-    assert rlimits(Limits()) == {}
-    assert rlimits(Limits(wall_s=5)) == {}
-    assert rlimits(Limits(open_files=64, memory_mb=512, file_mb=2)) == {
-        "nofile": (64, 64),
-        "as": (512 << 20, 512 << 20),
-        "fsize": (2 << 20, 2 << 20),
-    }
+    assert rlimits(Limits(), (), own_uid=True) == {}
+    assert rlimits(Limits(wall_s=5), (), own_uid=True) == {}
+    wished = Limits(open_files=64, memory_mb=512, file_mb=2, pids=50)
+    carried = {"nofile": (64, 64), "fsize": (2 << 20, 2 << 20)}
+    assert rlimits(wished, ("memory", "pids", "cpu"), own_uid=True) == carried
+    without_groups = carried | {"as": (512 << 20, 512 << 20)}
+    assert rlimits(wished, (), own_uid=False) == without_groups
+    assert rlimits(wished, (), own_uid=True) == without_groups | {"nproc": (50, 50)}
 
 
 def test_a_file_is_written_beneath_with_its_mode_and_replaces_the_old_one(tmp_path: Path) -> None:

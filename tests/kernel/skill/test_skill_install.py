@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import fail_after
 
-from aetherd.core.errors import Forbidden, Invalid, NotFound
+from aetherd.core.errors import Exhausted, Forbidden, Invalid, NotFound
 from tests.kernel.skill.conftest import Pair, fresh
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +149,20 @@ async def test_a_person_installs_from_any_path_but_the_houses_own(pair: Pair, tm
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(Invalid, match="is a link"):
         await pair(None, "install", path=str(tmp_path))
+
+
+async def test_a_pipe_a_device_or_a_sparse_terabyte_is_no_skill(pair: Pair, tmp_path: Path) -> None:
+    for home, call, top in ((pair.home("ann") / "work", "ann", "work"), (tmp_path, None, str(tmp_path))):
+        os.mkfifo(home / "pipe")
+        with (home / "huge.zip").open("wb") as file:
+            file.truncate(1 << 40)
+        (home / "folder").mkdir()
+        (home / "folder" / "SKILL.md").write_bytes(main(fresh()))
+        os.mkfifo(home / "folder" / "pipe")
+        (home / "folder").chmod(0o755)
+        with fail_after(10):
+            for name in ("pipe", "huge.zip", "folder"):
+                with pytest.raises((Invalid, Exhausted)):
+                    await pair(call, "install", path=f"{top}/{name}")
+    with fail_after(10), pytest.raises(Invalid):
+        await pair(None, "install", path="/dev/zero")

@@ -77,6 +77,16 @@ async def test_a_skill_for_reading_is_looked_over(pair: Pair) -> None:
         await pair("ann", "run", skill=raw["name"])
 
 
+async def test_a_shell_step_has_walls_and_no_network_and_its_sandbox_ends_with_it(pair: Pair, walls: str) -> None:
+    if walls == "host":
+        pytest.skip("bubblewrap does not work here")
+    look = "grep Seccomp: /proc/self/status; tail -n +3 /proc/net/dev | cut -d: -f1; ls -d /root /home; exit 0"
+    made = await pair("ann", "create", **steps(fresh(), f"steps: [{{name: look, kind: shell, run: '{look}'}}]"))
+    done = await pair("ann", "run", skill=made.id)
+    assert (done.outcome, done.out.split()) == ("completed", ["Seccomp:", "2", "lo"])
+    assert [place.name for place in (pair.lab.home / "shim").glob("h-*")] == []
+
+
 async def test_a_step_that_fails_or_takes_too_long_ends_the_run_unless_it_is_optional(pair: Pair) -> None:
     recipe = """
 steps:

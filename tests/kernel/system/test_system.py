@@ -96,9 +96,7 @@ async def test_a_runtime_whose_check_breaks_or_hangs_hides_no_other(lab: Lab, mo
 async def test_the_doctor_looks_at_this_machine(lab: Lab) -> None:
     doctor = await lab("system.doctor")
     checks = {one.name: one for one in doctor.checks}
-    assert set(checks) == {
-        *("platform", "database", "agent separation", "process trees", "disk", "docker", "browser", "gpu")
-    }
+    assert set(checks) == {*("platform", "database", "agent separation", "process trees", "disk", "browser", "gpu")}
     assert (checks["platform"].state, checks["database"].state) == ("ok", "ok")
     assert all((one.fix is None) == (one.state == "ok") for one in doctor.checks)
     assert [one.name for one in doctor.tiers] == ["docker", "bwrap", "host"]

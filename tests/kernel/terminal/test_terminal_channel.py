@@ -12,10 +12,11 @@ import pytest
 from anyio import fail_after
 
 from aetherd.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from aetherd.kernel.terminal import tickets, viewer
+from aetherd.kernel.terminal import viewer
 from aetherd.kernel.terminal.replay import Replay
 from aetherd.kernel.terminal.screen import render
-from aetherd.kernel.terminal.tickets import LIFE_S
+from aetherd.operations import tickets
+from aetherd.operations.tickets import LIFE_S
 from aetherd.shim.client import read_output
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ import type { Process } from "../model/names";
 import { Section } from "../parts/page";
 import { agentPath, go } from "../state/route";
 import { RunJudged } from "../timeline/thumbs";
+import { Facts } from "../walls/facts";
 import { ProfileFacts } from "./profile";
 import { Rows } from "./rows";
 
@@ -71,9 +72,7 @@ export default function Details({ process }: { process: Process }) {
             ]}
           />
         </Section>
-        <Section title="Sandbox">
-          <Rows rows={Object.entries(process.sandbox).filter(([, value]) => value !== null).map(([key, value]) => [key.replaceAll("_", " "), key === "own_uid" && value !== true ? <span className="text-fail">no: it can do what the daemon can</span> : typeof value === "object" ? JSON.stringify(value) : String(value)])} />
-        </Section>
+        <Facts process={process} />
         <Section title="Spent" note="the runtime's own estimate, told when a turn ends">
           <Rows
             rows={[

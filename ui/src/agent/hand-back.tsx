@@ -19,7 +19,7 @@ export function HandBack({ process, onClose }: { process: Process; onClose: () =
     if (!lease) return;
     putLease(lease);
     onClose();
-    if (location.pathname.startsWith(`/agents/${pid}`)) go(`/agents/${pid}/timeline`);
+    if (location.pathname.startsWith(`/agents/${pid}`) && !location.pathname.endsWith("/desktop")) go(`/agents/${pid}/timeline`);
   };
   return (
     <Modal title={`Hand back to ${process.name}`} tone="hold" onClose={onClose}>

@@ -1,12 +1,15 @@
-import { ArrowLeft, PlugZap, ShieldAlert, TriangleAlert } from "lucide-react";
+import { ArrowLeft, PlugZap, ShieldAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { CONDITIONS, type Condition, endingOf, phaseWord, tierOf, unsafeSandbox } from "../model/conditions";
+import { CONDITIONS, type Condition, endingOf, phaseWord } from "../model/conditions";
 import { clock, oneLine, spent } from "../model/format";
+import { isolationOf, networkWord } from "../model/isolation";
 import type { Process } from "../model/names";
 import { Ago } from "../parts/ago";
 import { Button } from "../parts/button";
 import { Glyph, TEXT_TONE } from "../parts/glyph";
-import { go } from "../state/route";
+import { Link } from "../parts/link";
+import { TierMark } from "../parts/tier-mark";
+import { agentPath, go } from "../state/route";
 
 interface Props {
   process: Process;
@@ -59,7 +62,7 @@ export function AgentHeader({ process, condition, actions }: Props) {
 }
 
 function Facts({ process }: { process: Process }) {
-  const unsafe = unsafeSandbox(process);
+  const { walls } = isolationOf(process);
   // aetherd starts every agent in the mode that asks; anything else is a surprise worth red.
   const mode = process.permission_mode;
   const surprising = mode !== null && !["default", "manual"].includes(mode);
@@ -74,11 +77,15 @@ function Facts({ process }: { process: Process }) {
           {mode}
         </Fact>
       )}
-      <Fact label="sandbox" alarm={unsafe} title={unsafe ? "No sandbox and no uid of its own: it can do whatever the daemon can" : ""}>
-        {unsafe && <TriangleAlert size={12} />}
-        {tierOf(process)}
-        {unsafe && ", no uid of its own"}
-      </Fact>
+      <div className={`items-center gap-1.5 ${walls === "walled" ? "hidden md:flex" : "flex"}`}>
+        <dt>sandbox</dt>
+        <dd className="text-dim">
+          <Link href={agentPath(process.pid, "walls")} className="inline-flex items-center gap-1.5 hover:text-ink">
+            <TierMark process={process} long />
+            {walls === "walled" && networkWord(process.sandbox["network"]) && <span title="as it was started; the tab Walls has what holds now">{networkWord(process.sandbox["network"])}</span>}
+          </Link>
+        </dd>
+      </div>
       {process.tools_connected === false && (
         <Fact label="" alarm title="The runtime reports that aether's tools are not connected">
           <PlugZap size={12} /> tools not connected

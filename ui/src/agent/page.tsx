@@ -16,12 +16,16 @@ import { Composer } from "./composer";
 import { ControlBanner } from "./control";
 import { AgentHeader } from "./header";
 import { PlanPanel } from "./plan";
-import { Tabs, type Tab } from "./tabs";
+import { TABS, Tabs, type Tab } from "./tabs";
 import { Timeline } from "./timeline";
 import { RunJudged } from "../timeline/thumbs";
 
 const TerminalTab = lazy(() => import("./terminals"));
+const DesktopTab = lazy(() => import("../desktop/page"));
 const Files = lazy(() => import("./files"));
+const WallsTab = lazy(() => import("../walls/page"));
+const BrowserTab = lazy(() => import("../browser/page"));
+const SnapshotsTab = lazy(() => import("../snapshots/page"));
 const Details = lazy(() => import("./details"));
 
 /** One agent: its story, its terminal, its files, its facts, and the levers. */
@@ -49,12 +53,8 @@ export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
     return () => document.removeEventListener("visibilitychange", look);
   }, [pid, process?.phase_at, process?.exited_at]);
 
-  const tabs: Tab[] = ["timeline", "terminal", "files", "details"];
   useKeys({
-    "1": () => go(agentPath(pid, tabs[0])),
-    "2": () => go(agentPath(pid, tabs[1])),
-    "3": () => go(agentPath(pid, tabs[2])),
-    "4": () => go(agentPath(pid, tabs[3])),
+    ...Object.fromEntries(TABS.map((each, n) => [String(n + 1), () => go(agentPath(pid, each))])),
     Escape: () => go("/"),
     c: () => document.querySelector<HTMLTextAreaElement>('[data-testid="composer"]')?.focus(),
     a: () => question && !shifting() && void decide(question, "allow_once"),
@@ -95,7 +95,11 @@ export default function AgentPage({ pid, tab }: { pid: number; tab: string }) {
             </div>
           )}
           {shown === "terminal" && <TerminalTab process={process} />}
+          {shown === "desktop" && <DesktopTab process={process} />}
           {shown === "files" && <Files process={process} />}
+          {shown === "walls" && <WallsTab process={process} />}
+          {shown === "snapshots" && <SnapshotsTab process={process} />}
+          {shown === "browser" && <BrowserTab process={process} />}
           {shown === "details" && <Details process={process} />}
         </Suspense>
       </div>

@@ -20,5 +20,5 @@ export async function takeOver(pid: number): Promise<void> {
   });
   if (!lease) return;
   putLease(lease);
-  if (lease.held && location.pathname.startsWith(`/agents/${pid}`)) go(agentPath(pid, "terminal"));
+  if (lease.held && location.pathname.startsWith(`/agents/${pid}`)) go(agentPath(pid, location.pathname.endsWith("/desktop") ? "desktop" : "terminal"));
 }

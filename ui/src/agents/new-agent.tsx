@@ -2,7 +2,7 @@ import { ChevronDown, CircleAlert } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
 import { client } from "../generated/client";
 import type { SpawnInput } from "../model/names";
-import { type Runtime, type Tier, tiersOf } from "../model/doctor";
+import { type Runtime, type Tier, autoTier, hostDetail } from "../model/doctor";
 import { Button, MOD } from "../parts/button";
 import { Labelled } from "../parts/labelled";
 import { Modal } from "../parts/modal";
@@ -11,12 +11,15 @@ import { useDialogs } from "../state/dialogs";
 import { agentPath, go } from "../state/route";
 import { attempt } from "../state/toasts";
 import { Choice, Environment, type Variable } from "./spawn-fields";
+import { NO_WISH, wishOf, wishWords } from "./walls";
+import { WallsFields } from "./walls-fields";
 
 /** The two fields that matter, and the rest behind one click. */
 export default function NewAgent({ onClose }: { onClose: () => void }) {
   const preset = useDialogs((dialogs) => dialogs.preset);
   const [runtimes, setRuntimes] = useState<Runtime[] | null>(null);
   const [tiers, setTiers] = useState<Tier[]>([]);
+  const [alone, setAlone] = useState("");
   const [form, setForm] = useState({
     runtime: preset.runtime ?? "claude-code",
     goal: preset.goal ?? "",
@@ -26,19 +29,20 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
     cwd: "",
     argv: "",
     toolset: (preset.template ? "" : "worker") as NonNullable<SpawnInput["toolset"]> | "",
-    tier: "",
   });
   const [env, setEnv] = useState<Variable[]>([]);
-  const [more, setMore] = useState(false);
+  const [walls, setWalls] = useState(NO_WISH);
+  const [more, setMore] = useState<Fold>("");
   const [busy, setBusy] = useState(false);
   const put = (change: Partial<typeof form>) => setForm((old) => ({ ...old, ...change }));
 
   useEffect(() => {
+    client.sandbox.list({ limit: 1 }).then((found) => setTiers(found.tiers), () => {});
     void attempt("Looking for runtimes", () => client.system.doctor()).then((report) => {
       if (!report) return setRuntimes([]);
       const found = [...report.runtimes].sort((a, b) => Number(b.capabilities["takeover"]) - Number(a.capabilities["takeover"]));
       setRuntimes(found);
-      setTiers(tiersOf(report));
+      setAlone(hostDetail(report));
       const wanted = found.find((each) => each.name === form.runtime);
       const usable = found.find((each) => each.available);
       if (!wanted?.available && usable && !preset.runtime) put({ runtime: usable.name });
@@ -46,6 +50,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   }, []);
 
   const runtime = runtimes?.find((each) => each.name === form.runtime);
+  const auto = autoTier(tiers, walls.image.trim() !== "");
   const command = form.runtime === "command";
   const ready = command ? form.argv.trim() !== "" : form.goal.trim() !== "";
   const needsKey = useMemo(() => form.runtime === "claude-code" && !env.some((each) => /^ANTHROPIC_/.test(each.name)), [form.runtime, env]);
@@ -65,7 +70,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
         ...(form.model.trim() ? { model: form.model.trim() } : {}),
         ...(form.cwd.trim() ? { cwd: form.cwd.trim() } : {}),
         ...(command ? { argv: words(form.argv) } : {}),
-        ...(form.tier ? { sandbox: { tier: form.tier as Tier["name"] } } : {}),
+        ...wishOf(walls, auto),
         ...(filled.length ? { env: Object.fromEntries(filled.map((each) => [each.name.trim(), each.value])) } : {}),
       }),
     );
@@ -131,10 +136,10 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
           </Labelled>
         </div>
         <Environment variables={env} onChange={setEnv} offers={runtime?.needs ?? []} hint={needsKey} />
-        <button type="button" aria-expanded={more} className="flex items-center gap-1.5 text-sm text-dim hover:text-ink" onClick={() => setMore(!more)}>
-          <ChevronDown size={15} className={more ? "rotate-180" : ""} /> Model, tools, sandbox
-        </button>
-        {more && (
+        <More name="walls" title="Sandbox, network, limits" note={wishWords(walls, auto)} alarm={(walls.tier || auto) === "host"} open={more} onOpen={setMore} />
+        {more === "walls" && <WallsFields form={walls} tiers={tiers} alone={alone} again={!!preset.agent} onChange={setWalls} />}
+        <More name="model" title="Model, tools" note="" open={more} onOpen={setMore} />
+        {more === "model" && (
           <div className="grid gap-4 sm:grid-cols-2">
             <Labelled label="Model" hint="as the runtime knows it">
               <input className="field" data-testid="spawn-model" placeholder="the runtime's default" value={form.model} onChange={(event) => put({ model: event.target.value })} />
@@ -148,15 +153,6 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
                 <option value="all">all</option>
               </select>
             </Labelled>
-            <fieldset>
-              <legend className="mb-1 text-xs text-dim">Sandbox</legend>
-              <div className="space-y-1.5">
-                <Choice name="tier" chosen={form.tier === ""} onChoose={() => put({ tier: "" })} title="strongest here" note="" />
-                {tiers.map((tier) => (
-                  <Choice key={tier.name} name="tier" chosen={form.tier === tier.name} disabled={!tier.available} alarm={tier.name === "host"} onChoose={() => put({ tier: tier.name })} title={tier.name} note={tier.note || (tier.available ? "" : "not available")} />
-                ))}
-              </div>
-            </fieldset>
           </div>
         )}
         <footer className="flex flex-wrap items-center justify-end gap-2 border-t border-line pt-4">
@@ -174,6 +170,19 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
         </footer>
       </form>
     </Modal>
+  );
+}
+
+type Fold = "" | "model" | "walls";
+
+/** What most leave as it is, folded away; what is set in there is said beside its name. */
+function More({ name, title, note, alarm, open, onOpen }: { name: Fold; title: string; note: string; alarm?: boolean; open: Fold; onOpen: (fold: Fold) => void }) {
+  return (
+    <button type="button" data-testid={`spawn-more-${name}`} aria-expanded={open === name} className="flex w-full items-baseline gap-1.5 text-left text-sm text-dim hover:text-ink" onClick={() => onOpen(open === name ? "" : name)}>
+      <ChevronDown size={15} className={`shrink-0 self-center ${open === name ? "rotate-180" : ""}`} />
+      <span className="shrink-0">{title}</span>
+      {note && <span className={`min-w-0 truncate text-xs ${alarm ? "text-fail" : "text-faint"}`}>{note}</span>}
+    </button>
   );
 }
 

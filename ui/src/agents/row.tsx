@@ -1,14 +1,16 @@
 import { Brain, ChevronRight, MessageSquareText, TriangleAlert, User, Wrench } from "lucide-react";
 import { memo } from "react";
-import { CONDITIONS, type Condition, endingOf, phaseWord, tierOf, unsafeSandbox } from "../model/conditions";
+import { CONDITIONS, type Condition, endingOf, phaseWord } from "../model/conditions";
 import { homely, oneLine, since, spent, toolName } from "../model/format";
 import type { Process } from "../model/names";
 import { Glyph, TEXT_TONE } from "../parts/glyph";
 import { Link } from "../parts/link";
+import { TierMark } from "../parts/tier-mark";
 import { useNow } from "../state/clock";
 import { useFleet } from "../state/fleet";
 import type { Activity } from "../state/reduce";
 import { agentPath } from "../state/route";
+import { Thumb } from "./thumb";
 
 interface Props {
   process: Process;
@@ -124,7 +126,6 @@ function LastAction({ process, condition }: { process: Process; condition: Condi
 }
 
 function Facts({ process }: { process: Process }) {
-  const unsafe = unsafeSandbox(process);
   return (
     <div className="flex items-center gap-3 justify-self-end text-xs text-dim">
       <div className="flex items-center gap-3 md:block md:text-right">
@@ -133,13 +134,11 @@ function Facts({ process }: { process: Process }) {
           {process.model && <span className="text-faint"> · {process.model}</span>}
         </div>
         <div className="flex items-center justify-end gap-2 tabular md:mt-0.5">
-          <span className={unsafe ? "inline-flex items-center gap-1 rounded bg-fail/12 px-1 font-medium text-fail" : "text-faint"} title={unsafe ? "No sandbox and no uid of its own: it can do whatever the daemon can" : "sandbox tier"}>
-            {unsafe && <TriangleAlert size={11} />}
-            {tierOf(process)}
-          </span>
+          <TierMark process={process} />
           <span title="the runtime's own estimate">{spent(process)}</span>
         </div>
       </div>
+      <Thumb pid={process.pid} />
       <ChevronRight size={16} className="hidden text-faint opacity-0 group-hover:opacity-100 md:block" />
     </div>
   );

@@ -4,6 +4,8 @@ import { clock, homely, toolName } from "../model/format";
 import type { Approval, Decision } from "../model/names";
 import { Button } from "../parts/button";
 import { Link } from "../parts/link";
+import { TierMark } from "../parts/tier-mark";
+import { useFleet } from "../state/fleet";
 import { agentPath, go } from "../state/route";
 import { decide } from "./decide";
 import { Expiry } from "./expiry";
@@ -34,6 +36,7 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
   const tool = approval.tool ?? "this";
   const headline = headlineOf(approval);
   const flow = flowOf(approval);
+  const process = useFleet((fleet) => (approval.pid ? fleet.processes[approval.pid] : undefined));
 
   const answer = async (decision: Decision, more = {}) => {
     setBusy(true);
@@ -70,6 +73,11 @@ export function ApprovalCard({ approval, named, bare, hotkeys, asking, onAsk }: 
             </Link>
           ) : (
             <span>{approval.agent_name ?? approval.agent ?? "someone outside"}</span>
+          )}
+          {process && (
+            <span className="ml-2">
+              <TierMark process={process} />
+            </span>
           )}
           {approval.origin.length > 1 && <span className="text-faint"> · on behalf of {approval.origin.join(" → ")}</span>}
         </p>

@@ -135,6 +135,36 @@ export const client = {
     /** Show who did what through which face, newest first; an agent sees its own calls. */
     query: method("audit.query"),
   },
+  browser: {
+    /** Go back to the page before. */
+    back: method("browser.back"),
+    /** Click an element by its number in the last browser.snapshot; or by text, CSS selector or point. */
+    click: method("browser.click"),
+    /** Close one tab; without a tab the whole browser. Its profile stays for the next. */
+    close: method("browser.close"),
+    /** Read a web page as text with its title and links, without a browser, under the agent's network policy. */
+    fetch: method("browser.fetch"),
+    /** Go forward again to the page after. */
+    forward: method("browser.forward"),
+    /** Press keys such as Enter or Control+A, where the focus is. */
+    key: method("browser.key"),
+    /** Send a tab to an address and wait until it is loaded, under the agent's network policy. */
+    navigate: method("browser.navigate"),
+    /** Open a tab in the process's own Chromium, which is started when none runs; its profile is the agent's. */
+    open: method("browser.open"),
+    /** Load the page again; also one that crashed. */
+    reload: method("browser.reload"),
+    /** Take a picture of a tab; a point in it is a point for browser.click. */
+    screenshot: method("browser.screenshot"),
+    /** Scroll the page, or until an element is seen. */
+    scroll: method("browser.scroll"),
+    /** Read a tab as its accessibility tree; what can be acted on has a number, also in frames. */
+    snapshot: method("browser.snapshot"),
+    /** List the tabs of a process's browser; none when it has no browser. */
+    tabs: method("browser.tabs"),
+    /** Put text into a field by its number in the last browser.snapshot; or by label or CSS selector. */
+    type: method("browser.type"),
+  },
   control: {
     /** Take a process's keyboard: a headless Claude Code is stopped and its own TUI opens on the same conversation. */
     acquire: method("control.acquire"),
@@ -144,6 +174,34 @@ export const client = {
     request_human: method("control.request_human"),
     /** Show who holds a process's keyboard and where a hand-over is. */
     status: method("control.status"),
+  },
+  desktop: {
+    /** Get a one-time ticket, good for a minute, that opens the desktop's WebSocket. */
+    attach: method("desktop.attach"),
+    /** Click somewhere: left, middle or right, once, twice or thrice, with keys held. */
+    click: method("desktop.click"),
+    /** Drag from one place to another. */
+    drag: method("desktop.drag"),
+    /** Start a program on the desktop; it ends with the desktop, or when its windows are closed. */
+    exec: method("desktop.exec"),
+    /** Show whether a process has a desktop, its size, who has control, and how programs find it. */
+    info: method("desktop.info"),
+    /** Press keys by name, such as Return, ctrl+c or alt+F4. */
+    key: method("desktop.key"),
+    /** Put the pointer somewhere. */
+    move: method("desktop.move"),
+    /** Take a picture of the screen, the pointer included. */
+    screenshot: method("desktop.screenshot"),
+    /** Turn the mouse's wheel somewhere. */
+    scroll: method("desktop.scroll"),
+    /** Start a desktop beside a process: an X server and a window manager in its place, under its uid. */
+    start: method("desktop.start"),
+    /** End a desktop and every program on it; what was not saved is lost. */
+    stop: method("desktop.stop"),
+    /** Type a text, of any script, into the window that has the keyboard. */
+    type: method("desktop.type"),
+    /** Wait until the screen rests, a pixel has a colour, or a text can be read on it. */
+    wait_for: method("desktop.wait_for"),
   },
   feedback: {
     /** List what people said of runs, newest first; an agent sees what was said of its own. */
@@ -185,6 +243,14 @@ export const client = {
     /** Write a file as a whole, atomically, or append to it; missing directories are made. */
     write: method("fs.write"),
   },
+  gpu: {
+    /** List which of your processes have GPUs. */
+    allocations: method("gpu.allocations"),
+    /** List the GPUs of this machine, and which are free; without one, say why. */
+    list: method("gpu.list"),
+    /** Measure what every GPU does now: utilisation, memory, temperature, power. */
+    stats: method("gpu.stats"),
+  },
   memory: {
     /** Merge your memories of one namespace that say nearly the same; see what it would do with dry_run. */
     consolidate: method("memory.consolidate"),
@@ -214,6 +280,14 @@ export const client = {
     send: method("message.send"),
     /** Show a conversation you take part in, oldest first. */
     thread: method("message.thread"),
+  },
+  network: {
+    /** List what agents tried to reach and what was decided, newest first. */
+    log: method("network.log"),
+    /** Show what an agent may reach from its sandbox. */
+    policy: method("network.policy"),
+    /** Say what an agent may reach from its sandbox; what it refuses ends at once. An agent only narrows its own. */
+    set_policy: method("network.set_policy"),
   },
   plan: {
     /** Write down your plan as a tree of steps, so that the person can follow it; it replaces the one before. */
@@ -265,11 +339,39 @@ export const client = {
     /** Write down what you think an agent is good at, and what who gives it work should know. */
     update: method("profile.update"),
   },
+  quota: {
+    /** Show what an agent may use at most, where that is set, and what enforces it here. */
+    get: method("quota.get"),
+    /** Bound what one agent, or every agent of yours, may use; it holds for runs that start from now on. */
+    set: method("quota.set"),
+    /** Measure what all agents use now, newest agent first, beside what this machine has. */
+    summary: method("quota.summary"),
+    /** Measure what an agent uses now: memory, processes, processor time and disk. */
+    usage: method("quota.usage"),
+  },
   reflection: {
     /** Look back at your run: how it went, and what to know or to do differently next time. */
     add: method("reflection.add"),
     /** List what agents learnt from their runs, newest first; an agent sees its own. */
     list: method("reflection.list"),
+  },
+  sandbox: {
+    /** Build an image from a recipe, without a registry: a minute or two. */
+    build_image: method("sandbox.build_image"),
+    /** Run a command in a process's sandbox, as its agent, to its end; nothing it started is left. */
+    exec: method("sandbox.exec"),
+    /** Show where a process runs: tier, uid, image, network, limits, and which paths it reaches. */
+    get: method("sandbox.get"),
+    /** List the images for the tier docker: those of our recipes, built or not, then others; agents see ours. */
+    images: method("sandbox.images"),
+    /** List the tiers of this machine, with the reason where one does not work, and where each process runs. */
+    list: method("sandbox.list"),
+    /** Remove sandboxes whose process has ended and, if wished, our images that nothing uses. */
+    prune: method("sandbox.prune"),
+    /** Change the limits of a process while it runs; an agent only tightens them. */
+    set_limits: method("sandbox.set_limits"),
+    /** Measure what everything of a process uses together: memory, processes, processor time. */
+    stats: method("sandbox.stats"),
   },
   skill: {
     /** Take what an agent proposed: that version is the current one, for all agents that have the skill. */
@@ -300,6 +402,22 @@ export const client = {
     test: method("skill.test"),
     /** List the versions of a skill, newest first; none of them ever changes. */
     versions: method("skill.versions"),
+  },
+  snapshot: {
+    /** Keep an agent as it is: its home, workspaces and conversation, and where the event log was. */
+    create: method("snapshot.create"),
+    /** Show which files differ between a snapshot and a later, or the agent as it is, and what was said since. */
+    diff: method("snapshot.diff"),
+    /** Run an agent as it was under a new one, beside it: its files and a copy of its conversation. */
+    fork: method("snapshot.fork"),
+    /** Show what a snapshot holds, and what was left out of it; with `verify` every file is read and compared. */
+    get: method("snapshot.get"),
+    /** List snapshots, newest first; an agent sees those of itself and of agents it created. */
+    list: method("snapshot.list"),
+    /** Remove a snapshot for good; what others share with it stays. */
+    remove: method("snapshot.remove"),
+    /** Take an agent back to a snapshot: its files, and a new process that goes on in the same conversation. */
+    restore: method("snapshot.restore"),
   },
   system: {
     /** Show every setting as it is now, and where it is set; secrets are hidden. */

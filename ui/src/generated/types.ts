@@ -186,6 +186,18 @@ export interface AgentUpdatedData {
   description: string | null;
 }
 
+/** What an agent uses now. */
+export interface AgentUsage {
+  /** agent id */
+  agent: string;
+  name: string;
+  /** its processes that have not ended */
+  runs: RunUsage[];
+  /** what its home holds on disk; null: not measured in time */
+  disk_bytes: number | null;
+  disk_files: number | null;
+}
+
 /** Tokens and money spent, as the runtime reports them. */
 export interface AgentUsageData {
   input_tokens: number;
@@ -194,6 +206,16 @@ export interface AgentUsageData {
   cache_write_tokens: number;
   cost_usd: number;
   model: string | null;
+}
+
+/** A GPU that a process has. */
+export interface Allocation {
+  /** uuid */
+  gpu: string;
+  pid: number;
+  agent: string;
+  /** since when */
+  at: string;
 }
 
 /** One question to a person. */
@@ -346,6 +368,246 @@ export interface AuditRecord {
   ms: number | null;
 }
 
+/** Names a tab of a process's browser. */
+export interface BrowserBackInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+}
+
+/** A tab after something was done in it. */
+export interface BrowserBackOutput {
+  pid: number;
+  browser: string;
+  tab: string;
+  url: string;
+  title: string;
+  /** HTTP status of the page, when this call loaded it */
+  status: number | null;
+  /** it was not done loading when the time was up */
+  loading: boolean;
+  /** what happened since: dialogs, new tabs, downloads */
+  notes: string[];
+}
+
+/** What to click: a number, a text, a selector or a point. */
+export interface BrowserClickInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** number of an element in the last browser.snapshot of this tab, such as e12 or f1e3 */
+  element?: string | null;
+  /** visible text of what to click */
+  text?: string | null;
+  /** CSS selector */
+  selector?: string | null;
+  /** pixels from the left of the screenshot */
+  x?: number | null;
+  /** pixels from its top */
+  y?: number | null;
+  /** mouse button */
+  button?: "left" | "right" | "middle";
+  /** 2 is a double click */
+  count?: number;
+  /** say yes to a question the page asks because of it */
+  accept_dialogs?: boolean;
+}
+
+/** The tabs of a process's browser. */
+export interface BrowserCloseOutput {
+  pid: number;
+  /** whether there is a browser */
+  running: boolean;
+  /** it has no window on the process's desktop */
+  headless: boolean;
+  tabs: Tab[];
+}
+
+/** A browser ended. */
+export interface BrowserClosedData {
+  browser: string;
+  reason: string;
+}
+
+/** A file was downloaded into the agent's home. */
+export interface BrowserDownloadedData {
+  browser: string;
+  path: string;
+  url: string;
+  size: number;
+}
+
+/** A page to read. */
+export interface BrowserFetchInput {
+  /** http or https */
+  url: string;
+  /** under whose network policy; default the caller's own */
+  agent?: string | null;
+  /** most text to return */
+  max_chars?: number;
+  /** skip so many characters: `next_offset` of the part before */
+  offset?: number;
+}
+
+/** A page as text, like Markdown. */
+export interface BrowserFetchOutput {
+  /** where it came from, after redirects */
+  url: string;
+  status: number;
+  content_type: string;
+  title: string;
+  text: string;
+  /** at most 200, in the order of the page */
+  links: Link[];
+  total_chars: number;
+  /** where the rest begins, None when this is all */
+  next_offset: number | null;
+  /** the page was too long and its end is missing */
+  truncated: boolean;
+}
+
+/** Keys. */
+export interface BrowserKeyInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** pressed one after the other: Enter, Tab, ArrowDown, Control+A, … */
+  keys: string[];
+  /** say yes to a question the page asks because of it */
+  accept_dialogs?: boolean;
+}
+
+/** An address. */
+export interface BrowserNavigateInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** http, https, file or data; a name alone means https */
+  url: string;
+  /** how long to wait until the page is loaded */
+  timeout_s?: number;
+}
+
+/** A tab shows another address. */
+export interface BrowserNavigatedData {
+  browser: string;
+  tab: string;
+  url: string;
+  title: string;
+}
+
+/** A new tab, in a browser that is started when none runs. */
+export interface BrowserOpenInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** where it goes; default an empty page */
+  url?: string | null;
+}
+
+/** A browser was started beside a process. */
+export interface BrowserOpenedData {
+  browser: string;
+  headless: boolean;
+}
+
+/** What of the page. */
+export interface BrowserScreenshotInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** the whole page, down to 8000 pixels, not only what is seen */
+  full_page?: boolean;
+  /** only this: number of an element in the last browser.snapshot of this tab, such as e12 or f1e3 */
+  element?: string | null;
+  /** format of the picture */
+  media_type?: "image/png" | "image/jpeg";
+}
+
+/** What a tab looks like. */
+export interface BrowserScreenshotOutput {
+  pid: number;
+  tab: string;
+  url: string;
+  title: string;
+  /** pixels of the picture; a point in it is a point for browser.click */
+  width: number;
+  height: number;
+  picture: Picture;
+}
+
+/** How far. */
+export interface BrowserScrollInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** where to */
+  direction?: "down" | "up" | "left" | "right" | "top" | "bottom";
+  /** pixels */
+  amount?: number;
+  /** scroll until it is seen instead: number of an element in the last browser.snapshot of this tab, such as e12 or f1e3 */
+  element?: string | null;
+}
+
+/** How much of the page. */
+export interface BrowserSnapshotInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** only this part: CSS selector */
+  selector?: string | null;
+  /** most text to return */
+  max_chars?: number;
+  /** skip so many characters: `next_offset` of the part before */
+  offset?: number;
+}
+
+/** A page as its accessibility tree, elements numbered for browser.click and browser.type. */
+export interface BrowserSnapshotOutput {
+  pid: number;
+  tab: string;
+  url: string;
+  title: string;
+  text: string;
+  total_chars: number;
+  /** where the rest begins, None when this is all */
+  next_offset: number | null;
+  /** what happened since: dialogs, new tabs, downloads */
+  notes: string[];
+}
+
+/** Names a process's browser. */
+export interface BrowserTabsInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+}
+
+/** Text for a field; without a field it goes where the focus is. */
+export interface BrowserTypeInput {
+  /** process whose browser it is; default the caller's own */
+  pid?: number | null;
+  /** id of a tab; default the one used last */
+  tab?: string | null;
+  /** text; of a list, the option's label */
+  text: string;
+  /** number of an element in the last browser.snapshot of this tab, such as e12 or f1e3 */
+  element?: string | null;
+  /** label or placeholder of it */
+  label?: string | null;
+  /** CSS selector */
+  selector?: string | null;
+  /** replace what is in the field */
+  clear?: boolean;
+  /** press Enter after it */
+  submit?: boolean;
+}
+
 /** What became of one test. */
 export interface CaseDone {
   name: string;
@@ -494,6 +756,228 @@ export interface ControlSteppedData {
   holder: string | null;
 }
 
+/** Names the process whose desktop is meant. */
+export interface DesktopAttachInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+}
+
+/** Opens the byte channel once: the RFB protocol (noVNC speaks it), watched over by the daemon. */
+export interface DesktopAttachOutput {
+  ticket: string;
+  /** path of the WebSocket, with the ticket */
+  url: string;
+  expires_at: string;
+  /** whether clicks and keys count now: they do while you have control */
+  writable: boolean;
+  /** why they do not */
+  reason: string | null;
+}
+
+/** A click. */
+export interface DesktopClickInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** pixels from the left */
+  x: number;
+  /** pixels from the top */
+  y: number;
+  /** which */
+  button?: "left" | "middle" | "right";
+  /** 2 is a double click */
+  count?: number;
+  /** keys held meanwhile: ctrl, shift, alt, super */
+  hold?: string[];
+}
+
+/** Where the pointer is. */
+export interface DesktopClickOutput {
+  pid: number;
+  x: number;
+  y: number;
+}
+
+/** From where to where, with a button held. */
+export interface DesktopDragInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** from here */
+  x: number;
+  /** from here */
+  y: number;
+  /** to here */
+  to_x: number;
+  /** to here */
+  to_y: number;
+  /** which */
+  button?: "left" | "middle" | "right";
+}
+
+/** A program. */
+export interface DesktopExecInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** command line */
+  argv: string[];
+}
+
+/** A program that was started on a desktop. */
+export interface DesktopExecOutput {
+  pid: number;
+  /** its number where it runs */
+  os_pid: number;
+  /** set when it has ended already, 127 when there is no such program */
+  exit_code: number | null;
+  /** what was complained of since, when it ended badly */
+  error: string | null;
+}
+
+/** A desktop, or that there is none. */
+export interface DesktopInfoOutput {
+  pid: number;
+  agent: string;
+  running: boolean;
+  width: number | null;
+  height: number | null;
+  /** what a program of this process needs to open a window on it */
+  env: Record<string, string>;
+  /** who has control of the process: only they click and type meanwhile */
+  holder: string | null;
+  viewers: number;
+  started_at: string | null;
+}
+
+/** Keys to press, one chord after the other. */
+export interface DesktopKeyInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** chords such as Return, ctrl+c, alt+F4, shift+Tab, Page_Down, é */
+  keys: string[];
+}
+
+/** How much was typed. */
+export interface DesktopKeyOutput {
+  pid: number;
+  /** characters or chords */
+  count: number;
+}
+
+/** Where the pointer goes. */
+export interface DesktopMoveInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** pixels from the left */
+  x: number;
+  /** pixels from the top */
+  y: number;
+}
+
+/** How to take a picture. */
+export interface DesktopScreenshotInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** jpeg is smaller, png exact */
+  format?: "png" | "jpeg";
+  /** a wider screen is scaled down to this */
+  max_width?: number;
+  /** a higher screen is scaled down to this */
+  max_height?: number;
+}
+
+/** What is on the screen now. */
+export interface DesktopScreenshotOutput {
+  pid: number;
+  /** of the picture */
+  width: number;
+  /** of the picture */
+  height: number;
+  /** a position in the picture times this is the position on the screen */
+  scale: number;
+  picture: Picture;
+}
+
+/** Turns of the wheel at a place. */
+export interface DesktopScrollInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** pixels from the left */
+  x: number;
+  /** pixels from the top */
+  y: number;
+  /** notches down; negative is up */
+  down?: number;
+  /** notches right; negative is left */
+  right?: number;
+}
+
+/** A new desktop. */
+export interface DesktopStartInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** pixels */
+  width?: number;
+  /** pixels */
+  height?: number;
+  /** program to start on it at once */
+  argv?: string[] | null;
+}
+
+/** A desktop was started beside a process. */
+export interface DesktopStartedData {
+  width: number;
+  height: number;
+}
+
+/** A desktop ended, with all that ran on it. */
+export type DesktopStoppedData = Record<string, never>;
+
+/** A text to type. */
+export interface DesktopTypeInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** any Unicode; a line break is Enter */
+  text: string;
+}
+
+/** What to wait for; all that is given must hold at once. */
+export interface DesktopWaitForInput {
+  /** process whose desktop it is; default the caller's own */
+  pid?: number | null;
+  /** nothing changed for this many seconds */
+  stable_s?: number | null;
+  /** a pixel has this colour */
+  pixel?: Point | null;
+  /** this can be read on it (needs tesseract) */
+  text?: string | null;
+  /** how long at most */
+  timeout_s?: number;
+}
+
+/** How the wait ended. */
+export interface DesktopWaitForOutput {
+  pid: number;
+  /** false: the time was up */
+  met: boolean;
+  waited_s: number;
+  /** what did not hold at the end: stable, pixel, text */
+  missing: string[];
+}
+
+/** How the later differs from the snapshot. */
+export interface Difference {
+  snapshot: string;
+  /** null: the agent as it is now */
+  other: string | null;
+  added: number;
+  removed: number;
+  changed: number;
+  files: FileChange[];
+  /** files that differ and are not named here */
+  more: number;
+  /** what was told to it and what it said since, at most 100 */
+  messages: Record<string, unknown>[];
+}
+
 /** How long runs took that have ended. */
 export interface Durations {
   /** half of them took at most this */
@@ -563,6 +1047,19 @@ export interface FeedbackSubmittedData {
   verdict: string;
   step: number | null;
   comment: string;
+}
+
+/** A file that differs. */
+export interface FileChange {
+  /** under the part's directory; workspaces begin with their id */
+  path: string;
+  change: "added" | "removed" | "changed";
+  /** file, dir or link */
+  kind: string;
+  /** its size, in the later of the two */
+  bytes: number;
+  /** unified diff, cut to 8,000 characters; null for other than text */
+  text: string | null;
 }
 
 /** One run of a flow. */
@@ -967,6 +1464,93 @@ export interface FsWriteOutput {
   created: boolean;
 }
 
+/** One GPU of this machine. */
+export interface Gpu {
+  /** as nvidia-smi counts; may change when the machine is restarted */
+  index: number;
+  /** its uuid, which never changes */
+  id: string;
+  name: string;
+  memory_bytes: number;
+  /** no process of aetherd has it; programs outside aetherd may use it all the same */
+  free: boolean;
+  /** the process that has it, if you may see that process */
+  pid: number | null;
+}
+
+/** A process was given GPUs of its own. */
+export interface GpuAllocatedData {
+  /** uuids */
+  devices: string[];
+}
+
+/** Which part of the list, by the id of the GPU. */
+export interface GpuAllocationsInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+}
+
+/** A page of them. */
+export interface GpuAllocationsOutput {
+  allocations: Allocation[];
+  cursor: string | null;
+}
+
+/** No input. */
+export type GpuListInput = Record<string, never>;
+
+/** The GPUs of this machine; none is a normal answer. */
+export interface GpuListOutput {
+  gpus: Gpu[];
+  /** why there is none */
+  reason: string | null;
+  /** version of the NVIDIA driver */
+  driver: string | null;
+}
+
+/** What one GPU does now; null: this GPU does not tell. */
+export interface GpuReading {
+  index: number;
+  id: string;
+  /** part of the last moment in which it computed */
+  utilisation_percent: number | null;
+  memory_used_bytes: number | null;
+  memory_total_bytes: number | null;
+  temperature_c: number | null;
+  power_w: number | null;
+  /** programs that compute on it */
+  programs: number | null;
+}
+
+/** A process ended and its GPUs are free again. */
+export interface GpuReleasedData {
+  /** uuids */
+  devices: string[];
+}
+
+/** What every GPU does now. */
+export interface GpuStatsOutput {
+  gpus: GpuReading[];
+  /** why there is none */
+  reason: string | null;
+}
+
+/** A container image, or a recipe for one. */
+export interface Image {
+  /** what process.spawn takes as sandbox.image */
+  name: string;
+  /** which of our recipes it is made from, if one */
+  recipe: string | null;
+  state: "built" | "outdated" | "missing" | "building";
+  id: string | null;
+  bytes: number | null;
+  created_at: string | null;
+  /** what to do about it; while it is being built, what the build said last */
+  note: string | null;
+}
+
 /** The newest run. */
 export interface LastRun {
   pid: number;
@@ -977,16 +1561,34 @@ export interface LastRun {
   exited_at: string | null;
 }
 
-/** Hard limits the kernel enforces; left out means none. */
+/** Something that is not in it, and why. */
+export interface Left {
+  path: string;
+  why: string;
+}
+
+/** Hard limits, enforced from outside; left out, what quota.get tells. */
 export interface Limits {
+  /** cores it may use */
+  cpu?: number | null;
+  /** memory of all its programs together, swap included */
+  memory_mb?: number | null;
+  /** processes and threads */
+  pids?: number | null;
+  /** what its home may hold; looked at every few seconds, and past it, it is paused */
+  disk_mb?: number | null;
   /** RLIMIT_NOFILE */
   open_files?: number | null;
-  /** address space of each process, RLIMIT_AS */
-  memory_mb?: number | null;
-  /** largest file it may write, RLIMIT_FSIZE */
+  /** largest file it may write */
   file_mb?: number | null;
   /** stopped after this many seconds */
   wall_s?: number | null;
+}
+
+/** A link of a page. */
+export interface Link {
+  text: string;
+  url: string;
 }
 
 /** One memory. */
@@ -1403,31 +2005,91 @@ export interface MessageThreadInput {
   thread: string;
 }
 
-/** An agent that has a workspace. */
-export interface Mounted {
-  workspace: string;
-  agent: string;
-  /** the agent's name */
-  name: string;
-  mode: "rw" | "ro";
-  /** where its own programs find it; fs tools take `workspace` and a relative path */
-  path: string;
-  since: string;
-  /** its running process, if there is one */
-  pid: number | null;
-  /** whether its own programs reach it now; its fs tools always do */
-  live: boolean;
-  /** when its own programs reach it: a process sees it from its next start */
-  from: "now" | "next start";
-  /** the same in words */
-  note: string;
-}
-
 /** What came of a task that had to be done first. */
 export interface Needed {
   id: string;
   title: string;
   result: string | null;
+}
+
+/** Which requests. */
+export interface NetworkLogInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** agent (id or name); default: yourself, for a person every agent's */
+  agent?: string | null;
+  /** only refused ones, or only allowed ones */
+  refused?: boolean | null;
+}
+
+/** A page of requests, newest first. */
+export interface NetworkLogOutput {
+  requests: NetworkRequest[];
+  cursor: string | null;
+}
+
+/** Whose policy. */
+export interface NetworkPolicyInput {
+  /** agent (id or name); default: yourself */
+  agent?: string | null;
+}
+
+/** What an agent may reach from inside a sandbox. Tier host has no wall that could hold it to this. */
+export interface NetworkPolicyOutput {
+  agent: string;
+  mode: "none" | "all" | "rules";
+  rules: string[];
+  /** nobody has set it; it is the setting `network` */
+  default: boolean;
+}
+
+/** What an agent may reach was changed. */
+export interface NetworkPolicySetData {
+  mode: "none" | "all" | "rules";
+  rules: string[];
+  by: string;
+}
+
+/** A request of an agent was refused; told once a minute for each host, all are in network.log. */
+export interface NetworkRefusedData {
+  host: string;
+  port: number;
+  reason: string;
+  /** the rule that would allow it, when one would */
+  rule: string | null;
+}
+
+/** One request of an agent, as it was decided. */
+export interface NetworkRequest {
+  id: number;
+  at: string;
+  /** null: asked by the daemon for the agent, as browser.fetch does */
+  pid: number | null;
+  agent: string;
+  allowed: boolean;
+  /** CONNECT is a tunnel, whose inside nobody sees; TCP a service of this machine */
+  method: string;
+  host: string;
+  port: number;
+  path: string | null;
+  /** where it was connected to */
+  address: string | null;
+  /** why it was refused, or failed */
+  reason: string | null;
+  /** the rule that would allow it */
+  rule: string | null;
+}
+
+/** What it shall be from now on. */
+export interface NetworkSetPolicyInput {
+  /** agent (id or name); default: yourself */
+  agent?: string | null;
+  /** none: nothing; all: public addresses, and what rules list of others; rules: only what they name */
+  mode: "none" | "all" | "rules";
+  /** a rule is a host (`pypi.org`, `*.pypi.org`), an address or network (`10.0.0.5`, `10.0.0.0/8`), each with `:PORT` if only that port is meant, or `GET http://host/path*` for plain HTTP */
+  rules?: string[];
 }
 
 /** A step, with the smaller steps it consists of. */
@@ -1446,6 +2108,12 @@ export interface PartWish {
   skill: string;
   /** exactly this version; default the current one */
   version?: number | null;
+}
+
+/** A picture. MCP answers it as image content beside the text, `aetherctl` writes it to `--output`. */
+export interface Picture {
+  media_type: "image/png" | "image/jpeg";
+  base64: string;
 }
 
 /** What a flow does at most. */
@@ -1537,6 +2205,18 @@ export interface PlannedStep {
   worst_case_usd: number | null;
 }
 
+/** A pixel and what colour it shall have. */
+export interface Point {
+  /** pixels from the left */
+  x: number;
+  /** pixels from the top */
+  y: number;
+  /** #rrggbb */
+  colour: string;
+  /** how far each of red, green and blue may be off */
+  tolerance?: number;
+}
+
 /** One run of an agent. */
 export interface Process {
   pid: number;
@@ -1623,6 +2303,13 @@ export interface ProcessExitedData {
 export interface ProcessGetInput {
   /** our process id, not the kernel's */
   pid: number;
+}
+
+/** What a running process may use was changed. */
+export interface ProcessLimitsChangedData {
+  /** those in force now, as in process.spawn */
+  limits: Record<string, unknown>;
+  by: string;
 }
 
 /** Which processes. */
@@ -1754,25 +2441,25 @@ export interface ProcessSignalOutput {
 export interface ProcessSpawnInput {
   /** claude-code, builtin or command; see system.doctor */
   runtime?: string;
-  /** what the agent shall do, as a prompt */
+  /** what it shall do, as a prompt */
   goal?: string | null;
   /** name of a new agent; made up if absent */
   name?: string | null;
-  /** run an existing agent (id or name) again, with its memory */
+  /** existing agent (id or name) to run again */
   agent?: string | null;
-  /** what the agent is for, in a few words */
+  /** what it is for, in a few words */
   role?: string | null;
   /** command line, for runtime command */
   argv?: string[] | null;
-  /** environment for the runtime; values are kept secret everywhere */
+  /** environment for the runtime; values are kept secret */
   env?: Record<string, string>;
-  /** directory to work in; default is the agent's home/work */
+  /** where it works; default is home/work */
   cwd?: string | null;
   /** where it runs */
   sandbox?: SandboxWish;
-  /** workspace (id or name) to mount for it and to work in */
+  /** workspace (id or name) to mount and to work in */
   workspace?: string | null;
-  /** role to start from (template.list): instructions, runtime, model, limits, and the only tools */
+  /** role to start from (template.list): instructions, model, limits, the only tools */
   template?: string | null;
   /** model name as the runtime knows it */
   model?: string | null;
@@ -1780,13 +2467,13 @@ export interface ProcessSpawnInput {
   toolset?: "worker" | "lead" | "operator" | "all";
   /** hard limits */
   limits?: Limits;
-  /** USD; enforced when the model gateway lands */
+  /** leave it out: budgets are not built */
   budget?: number | null;
   /** higher starts sooner when the queue is full */
   priority?: number;
-  /** pid of the spawning process; set for agents */
+  /** pid of who spawns it; set for agents */
   parent?: number | null;
-  /** with `agent`: go on in its last conversation of this runtime, or start afresh */
+  /** with `agent`: go on in its last conversation, or start afresh */
   session?: "resume" | "new";
   /** terminal rows */
   rows?: number;
@@ -2016,6 +2703,98 @@ export interface Proposal {
   decided_by: string | null;
 }
 
+/** A run went past a limit that is watched and not held by the kernel, and was paused. */
+export interface QuotaExceededData {
+  resource: "disk";
+  /** bytes */
+  used: number;
+  /** bytes */
+  bound: number;
+}
+
+/** Whose quota. */
+export interface QuotaGetInput {
+  /** agent (id or name); default: yourself, for a person all agents */
+  agent?: string | null;
+}
+
+/** What an agent may use. */
+export interface QuotaGetOutput {
+  /** agent id; null: every agent of the user */
+  agent: string | null;
+  /** set for this agent; empty for all agents */
+  own: QuotaLimits;
+  /** set for all agents of the user */
+  everyone: QuotaLimits;
+  /** what its next run gets at most; in a sandbox, memory and processes have a bound beside */
+  effective: QuotaLimits;
+  /** cgroup2, cgroup1 or rlimit */
+  enforced_by: string;
+  /** what this machine cannot enforce, in words; empty when nothing */
+  lacking: string;
+}
+
+/**
+ * The most that each run may use: what this machine's kernel can enforce. Null: no bound of this kind.
+ *
+ * Tokens and money are not bounded: what a run tells of them itself proves nothing.
+ */
+export interface QuotaLimits {
+  /** cores; 0.5 is half of one */
+  cpu: number | null;
+  /** memory of all its programs together, with swap */
+  memory_mb: number | null;
+  /** processes and threads at the same time */
+  pids: number | null;
+  /** what the agent's home may hold. Looked at every few seconds: a fast writer goes past it, is then paused, and its files are refused until something was removed */
+  disk_mb: number | null;
+  /** a run is ended after this many seconds */
+  wall_s: number | null;
+}
+
+/** A person changed what an agent, or every agent of theirs, may use. */
+export interface QuotaSetData {
+  /** those that are set now; without an agent they are for all */
+  limits: Record<string, unknown>;
+  by: string;
+}
+
+/** New bounds; those left out stay as they are, null lifts one. Running agents keep theirs, but for disk. */
+export interface QuotaSetInput {
+  /** cores; 0.5 is half of one */
+  cpu?: number | null;
+  /** memory of all its programs together, with swap */
+  memory_mb?: number | null;
+  /** processes and threads at the same time */
+  pids?: number | null;
+  /** what the agent's home may hold. Looked at every few seconds: a fast writer goes past it, is then paused, and its files are refused until something was removed */
+  disk_mb?: number | null;
+  /** a run is ended after this many seconds */
+  wall_s?: number | null;
+  /** agent (id or name); left out: every agent of yours, now and later */
+  agent?: string | null;
+}
+
+/** Which part of the summary. */
+export interface QuotaSummaryInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+}
+
+/** What agents use now, newest agent first. */
+export interface QuotaSummaryOutput {
+  agents: AgentUsage[];
+  cursor: string | null;
+  /** of this machine */
+  cores: number;
+  /** of this machine */
+  memory_bytes: number;
+  /** where homes are */
+  disk_free_bytes: number;
+}
+
 /** One thing that makes it risky. */
 export interface Reason {
   level: "low" | "medium" | "high";
@@ -2146,6 +2925,27 @@ export interface RoomHealth {
   detail: string;
 }
 
+/** What everything of one process uses now; null was not measured. */
+export interface RunUsage {
+  pid: number;
+  state: string;
+  tier: string;
+  /** in force for this run, as in process.spawn */
+  limits: Record<string, number>;
+  /** without page cache that can go */
+  memory_bytes: number | null;
+  /** most so far, with page cache */
+  memory_peak_bytes: number | null;
+  /** processes and threads now */
+  processes: number | null;
+  /** processor seconds used */
+  cpu_s: number | null;
+  /** programs killed because its memory was full */
+  oom_kills: number;
+  /** cgroup; or processes: summed over those that live */
+  source: string;
+}
+
 /** A runtime adapter and whether it can run here. */
 export interface RuntimeFound {
   name: string;
@@ -2161,18 +2961,195 @@ export interface RuntimeFound {
   capabilities: Record<string, boolean>;
 }
 
-/** Where it should run; left out, the strongest tier of this machine. */
+/** Where a process runs. */
+export interface Sandbox {
+  pid: number;
+  agent: string;
+  /** the agent's name */
+  name: string;
+  /** the process's own */
+  state: string;
+  tier: "docker" | "bwrap" | "host";
+  /** under whom it runs; null: the daemon's own uid */
+  uid: number | null;
+  /** container image it asked for, tier docker */
+  image: string | null;
+  /** egress policy it was started with; null: the agent's own policy */
+  network: string | null;
+  graphical: boolean;
+  /** as process.spawn takes them; those that hold now */
+  limits: Record<string, unknown>;
+  /** its home, its workspaces; not what its runtime needs to read */
+  mounts: SandboxMounted[];
+}
+
+/** Make an image from one of our recipes. */
+export interface SandboxBuildImageInput {
+  /** see sandbox.images */
+  recipe?: string;
+  /** debootstrap needs no registry; dockerfile an engine that may pull */
+  way?: "auto" | "debootstrap" | "dockerfile";
+}
+
+/** A command to run in a process's sandbox. */
+export interface SandboxExecInput {
+  /** process id; default is the calling agent's own */
+  pid?: number | null;
+  /** the command line; no shell takes it apart */
+  argv: string[];
+  /** default is the agent's working directory */
+  cwd?: string | null;
+  /** killed with all it started after so long */
+  timeout_s?: number;
+  /** most bytes of output to answer; the rest: file */
+  limit?: number;
+}
+
+/** How it went. */
+export interface SandboxExecOutput {
+  pid: number;
+  /** exit code; null when a signal or the timeout ended it */
+  code: number | null;
+  signal: number | null;
+  timed_out: boolean;
+  duration_s: number;
+  /** as UTF-8, invalid bytes replaced; its first bytes where it is cut */
+  stdout: string;
+  /** its last bytes where it is cut */
+  stderr: string;
+  /** whether standard output was longer than `limit` */
+  truncated: boolean;
+  /** of standard output, in all */
+  bytes: number;
+  /** in the agent's home: the whole standard output, when it is cut here */
+  file: string | null;
+}
+
+/** Names a process, whose sandbox is meant; without a pid the caller's own. */
+export interface SandboxGetInput {
+  /** process id; default is the calling agent's own */
+  pid?: number | null;
+}
+
+/** An image was made from its recipe. */
+export interface SandboxImageMadeData {
+  image: string;
+  recipe: string;
+}
+
+/** No input. */
+export type SandboxImagesInput = Record<string, never>;
+
+/** Images for the tier docker. */
+export interface SandboxImagesOutput {
+  images: Image[];
+  /** why there is no tier docker here; then no image can be built or used */
+  unavailable: string | null;
+}
+
+/** Which page of them; oldest process first. */
+export interface SandboxListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+}
+
+/** The tiers of this machine, and where each process runs. */
+export interface SandboxListOutput {
+  tiers: TierFound[];
+  /** what enforces limits here, and what it leaves out */
+  limits: string;
+  sandboxes: Sandbox[];
+  cursor: string | null;
+}
+
+/** A path of this machine that its programs reach, at the same path. */
+export interface SandboxMounted {
+  path: string;
+  readonly: boolean;
+}
+
+/** The kernel killed programs in it that wanted more memory than the limit allows. */
+export interface SandboxOomKilledData {
+  kills: number;
+}
+
+/** Remove what no process needs any more. */
+export interface SandboxPruneInput {
+  /** also our own images that no container uses */
+  images?: boolean;
+  /** only tell what would be removed */
+  dry_run?: boolean;
+}
+
+/** What was, or would be, removed. */
+export interface SandboxPruneOutput {
+  /** sandboxes without a process, and images */
+  removed: string[];
+  /** false for a dry run */
+  done: boolean;
+}
+
+/** What was left of sandboxes without a process was removed. */
+export interface SandboxPrunedData {
+  removed: string[];
+}
+
+/** Limits to change while it runs; what is not named stays. 0 lifts one. */
+export interface SandboxSetLimitsInput {
+  /** process id; default is the calling agent's own */
+  pid?: number | null;
+  /** cores it may use; 0.5 is half of one */
+  cpu?: number | null;
+  /** of all its programs together */
+  memory_mb?: number | 0 | null;
+  /** processes and threads */
+  pids?: number | null;
+  /** what its home may hold */
+  disk_mb?: number | 0 | null;
+}
+
+/** Those now in force. */
+export interface SandboxSetLimitsOutput {
+  pid: number;
+  /** as process.spawn takes them; those that hold now */
+  limits: Record<string, unknown>;
+}
+
+/** What everything of a process uses together. */
+export interface SandboxStatsOutput {
+  pid: number;
+  /** without what the kernel only keeps to be quick; null: not measured */
+  memory_bytes: number | null;
+  /** most it ever had; null where nobody counts it */
+  memory_peak: number | null;
+  /** processes and threads */
+  processes: number | null;
+  /** seconds of processor time so far */
+  cpu_s: number | null;
+  /** programs that were killed because memory was full */
+  oom_kills: number;
+  /** cgroup, or processes: added up without one */
+  source: string;
+  /** as process.spawn takes them; those that hold now */
+  limits: Record<string, unknown>;
+}
+
+/** Where it should run; left out, as the setting `sandbox` says. */
 export interface SandboxWish {
-  /** docker, bwrap or host; only host exists yet */
+  /** docker, bwrap or host (no walls); see sandbox.list */
   tier?: "docker" | "bwrap" | "host" | null;
-  /** egress policy; needs a sandbox tier */
+  /** none, all, or rules: `pypi.org, *.npmjs.org:443` */
   network?: string | null;
-  /** container image; needs tier docker */
+  /** for tier docker; see sandbox.images */
   image?: string | null;
-  /** with a desktop; needs a sandbox tier */
+  /** with a desktop */
   graphical?: boolean;
-  /** with GPUs */
+  /** GPUs of its own: true for one, or how many */
   gpu?: boolean | number;
+  /** exactly these GPUs (gpu.list) */
+  gpu_devices?: string[];
 }
 
 /** One setting, as it is now. */
@@ -2543,6 +3520,235 @@ export interface SkillVersionsOutput {
   versions: SkillVersion[];
 }
 
+/** An agent as it was at one moment: files, conversation, and the position in the event log. */
+export interface Snapshot {
+  id: string;
+  /** agent id */
+  agent: string;
+  /** as it was called then */
+  agent_name: string;
+  name: string | null;
+  /** manual, auto (a checkpoint after a turn) or safety (what a restore took the place of) */
+  kind: string;
+  /** creating or ready */
+  state: string;
+  /** its newest process then */
+  pid: number | null;
+  runtime: string | null;
+  /** the runtime's own conversation id */
+  session: string | null;
+  /** id of the newest event then */
+  event: number;
+  /** SHA-256 of the manifest; every file is named by its own in there */
+  digest: string;
+  files: number;
+  /** of its files as they are read */
+  bytes: number;
+  /** bytes that it added to the store; what was there before is shared */
+  stored: number;
+  /** how long the agent stood still for it */
+  frozen_ms: number;
+  created_at: string;
+  created_by: string;
+}
+
+/** Whom to keep as it is. */
+export interface SnapshotCreateInput {
+  /** agent (id or name); default: the caller */
+  agent?: string | null;
+  /** what it is called, for people */
+  name?: string | null;
+}
+
+/** An agent was kept as it is. It is not of a process's story, which may have ended before: `of` names that. */
+export interface SnapshotCreatedData {
+  snapshot: string;
+  of: number | null;
+  name: string | null;
+  kind: string;
+  files: number;
+  bytes: number;
+  stored: number;
+  frozen_ms: number;
+}
+
+/** What to compare. */
+export interface SnapshotDiffInput {
+  /** snapshot id */
+  snapshot: string;
+  /** a later snapshot; default: the agent as it is now */
+  other?: string | null;
+  /** with the changed lines of small text files */
+  text?: boolean;
+  /** most files to name */
+  limit?: number;
+}
+
+/** One was begun and could not be made; nothing of it is kept. */
+export interface SnapshotFailedData {
+  snapshot: string;
+  kind: string;
+  reason: string;
+}
+
+/** How to run an agent as it was under a new one. */
+export interface SnapshotForkInput {
+  /** snapshot id */
+  snapshot: string;
+  /** name of the new agent; made up if absent */
+  name?: string | null;
+  /** what the agent is told then; default: it waits for a word */
+  text?: string | null;
+  /** environment for the runtime, as in process.spawn: a snapshot holds no secrets */
+  env?: Record<string, string>;
+}
+
+/** What became of it. */
+export interface SnapshotForkOutput {
+  snapshot: string;
+  agent: string;
+  /** the process that goes on; null with dry_run */
+  pid: number | null;
+  /** the conversation it goes on in; null: a new one */
+  session: string | null;
+  /** new: this runtime cannot go on in an old one */
+  conversation: "resumed" | "new";
+  /** brought back */
+  files: number;
+  /** what is undone by it; null for a fork */
+  changes: Difference | null;
+  /** snapshot of the state before; restore that to undo this */
+  safety: string | null;
+  /** workspaces that stay as they are, and why */
+  left: Left[];
+  done: boolean;
+}
+
+/** A new agent (`agent`) goes on from another's snapshot. */
+export interface SnapshotForkedData {
+  snapshot: string;
+  source: string;
+}
+
+/** Names one snapshot, and whether to read all of it. */
+export interface SnapshotGetInput {
+  /** snapshot id */
+  snapshot: string;
+  /** read every stored file and compare its hash; may take a while */
+  verify?: boolean;
+}
+
+/** A snapshot with what it holds. */
+export interface SnapshotGetOutput {
+  id: string;
+  /** agent id */
+  agent: string;
+  /** as it was called then */
+  agent_name: string;
+  name: string | null;
+  /** manual, auto (a checkpoint after a turn) or safety (what a restore took the place of) */
+  kind: string;
+  /** creating or ready */
+  state: string;
+  /** its newest process then */
+  pid: number | null;
+  runtime: string | null;
+  /** the runtime's own conversation id */
+  session: string | null;
+  /** id of the newest event then */
+  event: number;
+  /** SHA-256 of the manifest; every file is named by its own in there */
+  digest: string;
+  files: number;
+  /** of its files as they are read */
+  bytes: number;
+  /** bytes that it added to the store; what was there before is shared */
+  stored: number;
+  /** how long the agent stood still for it */
+  frozen_ms: number;
+  created_at: string;
+  created_by: string;
+  parts: SnapshotPart[];
+  /** pipes, credentials, what could not be read: at most 200 */
+  left_out: Left[];
+  left_out_total: number;
+  /** what its process was: model, limits, directory, goal */
+  process: Record<string, unknown> | null;
+  /** its plan then */
+  plan: Record<string, unknown> | null;
+  /** the newest messages it had got, at most 50 */
+  messages: Record<string, unknown>[];
+  /** whether every file was read and is whole */
+  verified: boolean;
+}
+
+/** Which snapshots. */
+export interface SnapshotListInput {
+  /** most items to return */
+  limit?: number;
+  /** the `cursor` of the page before; opaque */
+  cursor?: string | null;
+  /** only of this agent (id or name) */
+  agent?: string | null;
+  /** only manual, auto or safety ones */
+  kind?: "manual" | "auto" | "safety" | null;
+}
+
+/** A page of snapshots, newest first. */
+export interface SnapshotListOutput {
+  snapshots: Snapshot[];
+  cursor: string | null;
+}
+
+/** A directory that is in it. */
+export interface SnapshotPart {
+  /** home, or the id of a workspace */
+  name: string;
+  /** where it was */
+  path: string;
+  files: number;
+  bytes: number;
+}
+
+/** Names one snapshot. */
+export interface SnapshotRemoveInput {
+  /** snapshot id */
+  snapshot: string;
+}
+
+/** It is gone. */
+export interface SnapshotRemoveOutput {
+  snapshot: string;
+  agent: string;
+}
+
+/** It is gone for good. */
+export interface SnapshotRemovedData {
+  snapshot: string;
+  kind: string;
+  reason: string;
+}
+
+/** How to go back to a snapshot. */
+export interface SnapshotRestoreInput {
+  /** snapshot id */
+  snapshot: string;
+  /** only say what would change */
+  dry_run?: boolean;
+  /** what the agent is told then; default: it waits for a word */
+  text?: string | null;
+  /** environment for the runtime, as in process.spawn: a snapshot holds no secrets */
+  env?: Record<string, string>;
+  /** bring its workspaces back too; one that another running agent has is left as it is */
+  workspaces?: boolean;
+}
+
+/** An agent goes on from a snapshot, as a new process. */
+export interface SnapshotRestoredData {
+  snapshot: string;
+  safety: string | null;
+}
+
 /** One step of a plan. */
 export interface Step {
   /** 2.1 is the first step in step 2; it stays while the plan lives */
@@ -2636,6 +3842,15 @@ export interface SystemStatusOutput {
   health: Record<string, RoomHealth>;
   /** what a person should know, most serious first */
   warnings: string[];
+}
+
+/** One tab. */
+export interface Tab {
+  tab: string;
+  url: string;
+  title: string;
+  /** the one that was used last */
+  active: boolean;
 }
 
 /** One task. */
@@ -3013,8 +4228,14 @@ export interface TemplateGetInput {
 export interface TemplateLimits {
   /** stopped after this many seconds */
   wall_s: number | null;
-  /** address space of each process, RLIMIT_AS */
+  /** cores it may use */
+  cpu: number | null;
+  /** memory of all its programs together */
   memory_mb: number | null;
+  /** processes and threads at the same time */
+  pids: number | null;
+  /** what its home may hold */
+  disk_mb: number | null;
   /** largest file it may write, RLIMIT_FSIZE */
   file_mb: number | null;
   /** RLIMIT_NOFILE */
@@ -3025,8 +4246,14 @@ export interface TemplateLimits {
 export interface TemplateLimitsInput {
   /** stopped after this many seconds */
   wall_s?: number | null;
-  /** address space of each process, RLIMIT_AS */
+  /** cores it may use */
+  cpu?: number | null;
+  /** memory of all its programs together */
   memory_mb?: number | null;
+  /** processes and threads at the same time */
+  pids?: number | null;
+  /** what its home may hold */
+  disk_mb?: number | null;
   /** largest file it may write, RLIMIT_FSIZE */
   file_mb?: number | null;
   /** RLIMIT_NOFILE */
@@ -3225,6 +4452,16 @@ export interface TerminalSendOutput {
   bytes: number;
 }
 
+/** A way to put walls around a process, and whether this machine has it. */
+export interface TierFound {
+  name: "docker" | "bwrap" | "host";
+  works: boolean;
+  /** what a spawn gets that asks for none */
+  default: boolean;
+  /** why it does not work here, or what to know about it */
+  reason: string | null;
+}
+
 /** A credential without its secret. */
 export interface Token {
   id: string;
@@ -3411,7 +4648,7 @@ export interface Workspace {
   agent: string | null;
   created_at: string;
   /** who has it */
-  mounts: Mounted[];
+  mounts: WorkspaceMounted[];
   reservations: Reservation[];
   /** the newest 20 writes past reservations, newest first */
   conflicts: Conflict[];
@@ -3510,6 +4747,26 @@ export interface WorkspaceMountInput {
   agent?: string | null;
   /** rw: read and write; ro: only look */
   mode?: "rw" | "ro";
+}
+
+/** An agent that has a workspace. */
+export interface WorkspaceMounted {
+  workspace: string;
+  agent: string;
+  /** the agent's name */
+  name: string;
+  mode: "rw" | "ro";
+  /** where its own programs find it; fs tools take `workspace` and a relative path */
+  path: string;
+  since: string;
+  /** its running process, if there is one */
+  pid: number | null;
+  /** whether its own programs reach it now; its fs tools always do */
+  live: boolean;
+  /** when its own programs reach it: a process sees it from its next start */
+  from: "now" | "next start";
+  /** the same in words */
+  note: string;
 }
 
 /** An agent was given it. */
@@ -3884,6 +5141,34 @@ export interface Operations {
   "approval.wait": { input: ApprovalWaitInput; output: Approval; effect: "read"; streams: true };
   /** Show who did what through which face, newest first; an agent sees its own calls. */
   "audit.query": { input: AuditQueryInput; output: AuditQueryOutput; effect: "read"; streams: false };
+  /** Go back to the page before. */
+  "browser.back": { input: BrowserBackInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Click an element by its number in the last browser.snapshot; or by text, CSS selector or point. */
+  "browser.click": { input: BrowserClickInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Close one tab; without a tab the whole browser. Its profile stays for the next. */
+  "browser.close": { input: BrowserBackInput; output: BrowserCloseOutput; effect: "write"; streams: false };
+  /** Read a web page as text with its title and links, without a browser, under the agent's network policy. */
+  "browser.fetch": { input: BrowserFetchInput; output: BrowserFetchOutput; effect: "read"; streams: false };
+  /** Go forward again to the page after. */
+  "browser.forward": { input: BrowserBackInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Press keys such as Enter or Control+A, where the focus is. */
+  "browser.key": { input: BrowserKeyInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Send a tab to an address and wait until it is loaded, under the agent's network policy. */
+  "browser.navigate": { input: BrowserNavigateInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Open a tab in the process's own Chromium, which is started when none runs; its profile is the agent's. */
+  "browser.open": { input: BrowserOpenInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Load the page again; also one that crashed. */
+  "browser.reload": { input: BrowserBackInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Take a picture of a tab; a point in it is a point for browser.click. */
+  "browser.screenshot": { input: BrowserScreenshotInput; output: BrowserScreenshotOutput; effect: "read"; streams: false };
+  /** Scroll the page, or until an element is seen. */
+  "browser.scroll": { input: BrowserScrollInput; output: BrowserBackOutput; effect: "write"; streams: false };
+  /** Read a tab as its accessibility tree; what can be acted on has a number, also in frames. */
+  "browser.snapshot": { input: BrowserSnapshotInput; output: BrowserSnapshotOutput; effect: "read"; streams: false };
+  /** List the tabs of a process's browser; none when it has no browser. */
+  "browser.tabs": { input: BrowserTabsInput; output: BrowserCloseOutput; effect: "read"; streams: false };
+  /** Put text into a field by its number in the last browser.snapshot; or by label or CSS selector. */
+  "browser.type": { input: BrowserTypeInput; output: BrowserBackOutput; effect: "write"; streams: false };
   /** Take a process's keyboard: a headless Claude Code is stopped and its own TUI opens on the same conversation. */
   "control.acquire": { input: ControlAcquireInput; output: ControlAcquireOutput; effect: "write"; streams: false };
   /** Hand the keyboard back; the agent goes on in the same conversation and is told your note. */
@@ -3892,6 +5177,32 @@ export interface Operations {
   "control.request_human": { input: ControlRequestHumanInput; output: ControlAcquireOutput; effect: "write"; streams: false };
   /** Show who holds a process's keyboard and where a hand-over is. */
   "control.status": { input: ControlStatusInput; output: ControlAcquireOutput; effect: "read"; streams: false };
+  /** Get a one-time ticket, good for a minute, that opens the desktop's WebSocket. */
+  "desktop.attach": { input: DesktopAttachInput; output: DesktopAttachOutput; effect: "write"; streams: false };
+  /** Click somewhere: left, middle or right, once, twice or thrice, with keys held. */
+  "desktop.click": { input: DesktopClickInput; output: DesktopClickOutput; effect: "write"; streams: false };
+  /** Drag from one place to another. */
+  "desktop.drag": { input: DesktopDragInput; output: DesktopClickOutput; effect: "write"; streams: false };
+  /** Start a program on the desktop; it ends with the desktop, or when its windows are closed. */
+  "desktop.exec": { input: DesktopExecInput; output: DesktopExecOutput; effect: "write"; streams: false };
+  /** Show whether a process has a desktop, its size, who has control, and how programs find it. */
+  "desktop.info": { input: DesktopAttachInput; output: DesktopInfoOutput; effect: "read"; streams: false };
+  /** Press keys by name, such as Return, ctrl+c or alt+F4. */
+  "desktop.key": { input: DesktopKeyInput; output: DesktopKeyOutput; effect: "write"; streams: false };
+  /** Put the pointer somewhere. */
+  "desktop.move": { input: DesktopMoveInput; output: DesktopClickOutput; effect: "write"; streams: false };
+  /** Take a picture of the screen, the pointer included. */
+  "desktop.screenshot": { input: DesktopScreenshotInput; output: DesktopScreenshotOutput; effect: "read"; streams: false };
+  /** Turn the mouse's wheel somewhere. */
+  "desktop.scroll": { input: DesktopScrollInput; output: DesktopClickOutput; effect: "write"; streams: false };
+  /** Start a desktop beside a process: an X server and a window manager in its place, under its uid. */
+  "desktop.start": { input: DesktopStartInput; output: DesktopInfoOutput; effect: "write"; streams: false };
+  /** End a desktop and every program on it; what was not saved is lost. */
+  "desktop.stop": { input: DesktopAttachInput; output: DesktopInfoOutput; effect: "destroy"; streams: false };
+  /** Type a text, of any script, into the window that has the keyboard. */
+  "desktop.type": { input: DesktopTypeInput; output: DesktopKeyOutput; effect: "write"; streams: false };
+  /** Wait until the screen rests, a pixel has a colour, or a text can be read on it. */
+  "desktop.wait_for": { input: DesktopWaitForInput; output: DesktopWaitForOutput; effect: "read"; streams: false };
   /** List what people said of runs, newest first; an agent sees what was said of its own. */
   "feedback.list": { input: FeedbackListInput; output: FeedbackListOutput; effect: "read"; streams: false };
   /** Say what you think of a run, or of one step in it; its agent is told when it runs the next time. */
@@ -3926,6 +5237,12 @@ export interface Operations {
   "fs.watch": { input: FsWatchInput; output: FsWatchOutput; effect: "read"; streams: true };
   /** Write a file as a whole, atomically, or append to it; missing directories are made. */
   "fs.write": { input: FsWriteInput; output: FsWriteOutput; effect: "write"; streams: false };
+  /** List which of your processes have GPUs. */
+  "gpu.allocations": { input: GpuAllocationsInput; output: GpuAllocationsOutput; effect: "read"; streams: false };
+  /** List the GPUs of this machine, and which are free; without one, say why. */
+  "gpu.list": { input: GpuListInput; output: GpuListOutput; effect: "read"; streams: false };
+  /** Measure what every GPU does now: utilisation, memory, temperature, power. */
+  "gpu.stats": { input: GpuListInput; output: GpuStatsOutput; effect: "read"; streams: false };
   /** Merge your memories of one namespace that say nearly the same; see what it would do with dry_run. */
   "memory.consolidate": { input: MemoryConsolidateInput; output: MemoryConsolidateOutput; effect: "write"; streams: false };
   /** Remove a memory and what was merged into it for good; only its author or a person may. */
@@ -3952,6 +5269,12 @@ export interface Operations {
   "message.send": { input: MessageSendInput; output: Message; effect: "write"; streams: false };
   /** Show a conversation you take part in, oldest first. */
   "message.thread": { input: MessageThreadInput; output: MessageInboxOutput; effect: "read"; streams: false };
+  /** List what agents tried to reach and what was decided, newest first. */
+  "network.log": { input: NetworkLogInput; output: NetworkLogOutput; effect: "read"; streams: false };
+  /** Show what an agent may reach from its sandbox. */
+  "network.policy": { input: NetworkPolicyInput; output: NetworkPolicyOutput; effect: "read"; streams: false };
+  /** Say what an agent may reach from its sandbox; what it refuses ends at once. An agent only narrows its own. */
+  "network.set_policy": { input: NetworkSetPolicyInput; output: NetworkPolicyOutput; effect: "write"; streams: false };
   /** Write down your plan as a tree of steps, so that the person can follow it; it replaces the one before. */
   "plan.create": { input: PlanCreateInput; output: PlanCreateOutput; effect: "write"; streams: false };
   /** Show the plan of an agent, your own by default, with the number and status of each step. */
@@ -3996,10 +5319,34 @@ export interface Operations {
   "profile.list": { input: ProfileListInput; output: ProfileListOutput; effect: "read"; streams: false };
   /** Write down what you think an agent is good at, and what who gives it work should know. */
   "profile.update": { input: ProfileUpdateInput; output: ProfileGetOutput; effect: "write"; streams: false };
+  /** Show what an agent may use at most, where that is set, and what enforces it here. */
+  "quota.get": { input: QuotaGetInput; output: QuotaGetOutput; effect: "read"; streams: false };
+  /** Bound what one agent, or every agent of yours, may use; it holds for runs that start from now on. */
+  "quota.set": { input: QuotaSetInput; output: QuotaGetOutput; effect: "write"; streams: false };
+  /** Measure what all agents use now, newest agent first, beside what this machine has. */
+  "quota.summary": { input: QuotaSummaryInput; output: QuotaSummaryOutput; effect: "read"; streams: false };
+  /** Measure what an agent uses now: memory, processes, processor time and disk. */
+  "quota.usage": { input: QuotaGetInput; output: AgentUsage; effect: "read"; streams: false };
   /** Look back at your run: how it went, and what to know or to do differently next time. */
   "reflection.add": { input: ReflectionAddInput; output: Reflection; effect: "write"; streams: false };
   /** List what agents learnt from their runs, newest first; an agent sees its own. */
   "reflection.list": { input: ReflectionListInput; output: ReflectionListOutput; effect: "read"; streams: false };
+  /** Build an image from a recipe, without a registry: a minute or two. */
+  "sandbox.build_image": { input: SandboxBuildImageInput; output: Image; effect: "write"; streams: false };
+  /** Run a command in a process's sandbox, as its agent, to its end; nothing it started is left. */
+  "sandbox.exec": { input: SandboxExecInput; output: SandboxExecOutput; effect: "write"; streams: false };
+  /** Show where a process runs: tier, uid, image, network, limits, and which paths it reaches. */
+  "sandbox.get": { input: SandboxGetInput; output: Sandbox; effect: "read"; streams: false };
+  /** List the images for the tier docker: those of our recipes, built or not, then others; agents see ours. */
+  "sandbox.images": { input: SandboxImagesInput; output: SandboxImagesOutput; effect: "read"; streams: false };
+  /** List the tiers of this machine, with the reason where one does not work, and where each process runs. */
+  "sandbox.list": { input: SandboxListInput; output: SandboxListOutput; effect: "read"; streams: false };
+  /** Remove sandboxes whose process has ended and, if wished, our images that nothing uses. */
+  "sandbox.prune": { input: SandboxPruneInput; output: SandboxPruneOutput; effect: "destroy"; streams: false };
+  /** Change the limits of a process while it runs; an agent only tightens them. */
+  "sandbox.set_limits": { input: SandboxSetLimitsInput; output: SandboxSetLimitsOutput; effect: "write"; streams: false };
+  /** Measure what everything of a process uses together: memory, processes, processor time. */
+  "sandbox.stats": { input: SandboxGetInput; output: SandboxStatsOutput; effect: "read"; streams: false };
   /** Take what an agent proposed: that version is the current one, for all agents that have the skill. */
   "skill.approve": { input: SkillApproveInput; output: Skill; effect: "write"; streams: false };
   /** Make a skill of others, with exactly the versions they have now; it does not change when they do. */
@@ -4028,6 +5375,20 @@ export interface Operations {
   "skill.test": { input: SkillTestInput; output: SkillTestOutput; effect: "write"; streams: false };
   /** List the versions of a skill, newest first; none of them ever changes. */
   "skill.versions": { input: SkillRemoveInput; output: SkillVersionsOutput; effect: "read"; streams: false };
+  /** Keep an agent as it is: its home, workspaces and conversation, and where the event log was. */
+  "snapshot.create": { input: SnapshotCreateInput; output: Snapshot; effect: "write"; streams: false };
+  /** Show which files differ between a snapshot and a later, or the agent as it is, and what was said since. */
+  "snapshot.diff": { input: SnapshotDiffInput; output: Difference; effect: "read"; streams: false };
+  /** Run an agent as it was under a new one, beside it: its files and a copy of its conversation. */
+  "snapshot.fork": { input: SnapshotForkInput; output: SnapshotForkOutput; effect: "write"; streams: false };
+  /** Show what a snapshot holds, and what was left out of it; with `verify` every file is read and compared. */
+  "snapshot.get": { input: SnapshotGetInput; output: SnapshotGetOutput; effect: "read"; streams: false };
+  /** List snapshots, newest first; an agent sees those of itself and of agents it created. */
+  "snapshot.list": { input: SnapshotListInput; output: SnapshotListOutput; effect: "read"; streams: false };
+  /** Remove a snapshot for good; what others share with it stays. */
+  "snapshot.remove": { input: SnapshotRemoveInput; output: SnapshotRemoveOutput; effect: "destroy"; streams: false };
+  /** Take an agent back to a snapshot: its files, and a new process that goes on in the same conversation. */
+  "snapshot.restore": { input: SnapshotRestoreInput; output: SnapshotForkOutput; effect: "write"; streams: false };
   /** Show every setting as it is now, and where it is set; secrets are hidden. */
   "system.config": { input: SystemConfigInput; output: SystemConfigOutput; effect: "read"; streams: false };
   /** Look at this machine: what works, what is missing, and how to get it. */
@@ -4101,7 +5462,7 @@ export interface Operations {
   /** List workspaces, newest first: who has each, what is reserved; an agent sees those it has or made. */
   "workspace.list": { input: WorkspaceListInput; output: WorkspaceListOutput; effect: "read"; streams: false };
   /** Give a workspace to an agent. Its fs tools reach it at once (name it as `workspace`). */
-  "workspace.mount": { input: WorkspaceMountInput; output: Mounted; effect: "write"; streams: false };
+  "workspace.mount": { input: WorkspaceMountInput; output: WorkspaceMounted; effect: "write"; streams: false };
   /** End reservations: as soon as you are done, so that others need not wait. */
   "workspace.release": { input: WorkspaceReleaseInput; output: WorkspaceReleaseOutput; effect: "write"; streams: false };
   /** Remove a workspace for good; say what becomes of its files, and try it with dry_run first. */
@@ -4164,6 +5525,14 @@ export interface EventData {
   "approval.decided": ApprovalDecidedData;
   /** A question waits for a person. */
   "approval.requested": ApprovalRequestedData;
+  /** A browser ended. */
+  "browser.closed": BrowserClosedData;
+  /** A file was downloaded into the agent's home. */
+  "browser.downloaded": BrowserDownloadedData;
+  /** A tab shows another address. */
+  "browser.navigated": BrowserNavigatedData;
+  /** A browser was started beside a process. */
+  "browser.opened": BrowserOpenedData;
   /** A person holds the keyboard. */
   "control.acquired": ControlAcquiredData;
   /** The keyboard went back to the agent. */
@@ -4172,6 +5541,10 @@ export interface EventData {
   "control.requested": ControlRequestedData;
   /** The hand-over went one step on. */
   "control.stepped": ControlSteppedData;
+  /** A desktop was started beside a process. */
+  "desktop.started": DesktopStartedData;
+  /** A desktop ended, with all that ran on it. */
+  "desktop.stopped": DesktopStoppedData;
   /** A person said what they think of a run, or of one step in it. */
   "feedback.submitted": FeedbackSubmittedData;
   /** A step asked a person and waits; `unknown` when nobody knows whether it was done before aetherd was stopped. */
@@ -4186,6 +5559,10 @@ export interface EventData {
   "flow.step_started": FlowStepStartedData;
   /** A file or directory of a home, or of a workspace, was changed by a call. */
   "fs.changed": FsChangedData;
+  /** A process was given GPUs of its own. */
+  "gpu.allocated": GpuAllocatedData;
+  /** A process ended and its GPUs are free again. */
+  "gpu.released": GpuReleasedData;
   /** Near-duplicates became one: `merged` are in it now and found no longer by themselves. */
   "memory.consolidated": MemoryConsolidatedData;
   /** It was removed for good. */
@@ -4204,6 +5581,10 @@ export interface EventData {
   "message.failed": MessageFailedData;
   /** A message is durable; `agent` is who sent it. */
   "message.sent": MessageSentData;
+  /** What an agent may reach was changed. */
+  "network.policy_set": NetworkPolicySetData;
+  /** A request of an agent was refused; told once a minute for each host, all are in network.log. */
+  "network.refused": NetworkRefusedData;
   /** The agent has a new plan; the one before is gone. */
   "plan.created": PlanCreatedData;
   /** Steps changed or came in; `version` tells whether a copy of the plan is old. */
@@ -4214,6 +5595,8 @@ export interface EventData {
   "process.blocked": ProcessBlockedData;
   /** A process ended for good. */
   "process.exited": ProcessExitedData;
+  /** What a running process may use was changed. */
+  "process.limits_changed": ProcessLimitsChangedData;
   /** What a running agent does changed. */
   "process.phase_changed": ProcessPhaseChangedData;
   /** A process got another priority. */
@@ -4226,8 +5609,18 @@ export interface EventData {
   "process.state_changed": ProcessStateChangedData;
   /** A person changed what they say of an agent. */
   "profile.updated": ProfileUpdatedData;
+  /** A run went past a limit that is watched and not held by the kernel, and was paused. */
+  "quota.exceeded": QuotaExceededData;
+  /** A person changed what an agent, or every agent of theirs, may use. */
+  "quota.set": QuotaSetData;
   /** An agent looked back at its run; this is in the run's timeline. */
   "reflection.added": ReflectionAddedData;
+  /** An image was made from its recipe. */
+  "sandbox.image_made": SandboxImageMadeData;
+  /** The kernel killed programs in it that wanted more memory than the limit allows. */
+  "sandbox.oom_killed": SandboxOomKilledData;
+  /** What was left of sandboxes without a process was removed. */
+  "sandbox.pruned": SandboxPrunedData;
   /** A person took a proposal; `agent` is who made it. */
   "skill.approved": SkillApprovedData;
   /** A skill is there; `agent` is whose it is, None a person's. */
@@ -4246,6 +5639,16 @@ export interface EventData {
   "skill.revised": SkillRevisedData;
   /** Who may use it has changed; `to` is the agent that has it now, or no more, None all of the person's. */
   "skill.shared": SkillSharedData;
+  /** An agent was kept as it is. It is not of a process's story, which may have ended before: `of` names that. */
+  "snapshot.created": SnapshotCreatedData;
+  /** One was begun and could not be made; nothing of it is kept. */
+  "snapshot.failed": SnapshotFailedData;
+  /** A new agent (`agent`) goes on from another's snapshot. */
+  "snapshot.forked": SnapshotForkedData;
+  /** It is gone for good. */
+  "snapshot.removed": SnapshotRemovedData;
+  /** An agent goes on from a snapshot, as a new process. */
+  "snapshot.restored": SnapshotRestoredData;
   /** Nobody shall do it any more; `agent` is who made it. */
   "task.cancelled": TaskCancelledData;
   /** Somebody works on it until the lease ends; `agent` is who. */
@@ -4326,4 +5729,4 @@ export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 export type ErrorCode = "invalid" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "exhausted" | "pending_approval" | "unavailable" | "internal";
 
 /** What a token can be allowed. */
-export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "control:read" | "control:write" | "feedback:read" | "feedback:write" | "flow:read" | "flow:write" | "fs:read" | "fs:write" | "memory:read" | "memory:write" | "message:read" | "message:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "profile:read" | "profile:write" | "reflection:read" | "reflection:write" | "skill:read" | "skill:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "template:read" | "template:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write" | "worktree:read" | "worktree:write";
+export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "browser:read" | "browser:write" | "control:read" | "control:write" | "desktop:read" | "desktop:write" | "feedback:read" | "feedback:write" | "flow:read" | "flow:write" | "fs:read" | "fs:write" | "gpu:read" | "memory:read" | "memory:write" | "message:read" | "message:write" | "network:read" | "network:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "profile:read" | "profile:write" | "quota:read" | "quota:write" | "reflection:read" | "reflection:write" | "sandbox:read" | "sandbox:write" | "skill:read" | "skill:write" | "snapshot:read" | "snapshot:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "template:read" | "template:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write" | "worktree:read" | "worktree:write";

@@ -140,11 +140,3 @@ export function endingOf(process: Process): string | null {
 export function actorName(actor: string): string {
   return actor.startsWith("user:") ? actor.slice(5) : actor;
 }
-
-export function unsafeSandbox(process: Process): boolean {
-  return process.sandbox["tier"] === "host" && process.sandbox["own_uid"] !== true;
-}
-
-export function tierOf(process: Process): string {
-  return String(process.sandbox["tier"] ?? "?");
-}

@@ -3,22 +3,14 @@ import type { Operations } from "../generated/types";
 type Report = Operations["system.doctor"]["output"];
 
 export type Runtime = Report["runtimes"][number];
+export type Tier = Operations["sandbox.list"]["output"]["tiers"][number];
 
-export interface Tier {
-  name: "docker" | "bwrap" | "host";
-  available: boolean;
-  note: string;
+/** What `auto` comes to here; empty when that does not work. */
+export function autoTier(tiers: readonly Tier[], image: boolean): Tier["name"] | "" {
+  return tiers.find((each) => each.works && (image ? each.name === "docker" : each.default))?.name ?? "";
 }
 
-const NAMES = new Set(["docker", "bwrap", "host"]);
-
-/** The sandbox tiers of this machine; one that only warns can be chosen. */
-export function tiersOf(report: Report): Tier[] {
-  return report.tiers
-    .filter((each) => NAMES.has(each.name))
-    .map((each) => ({
-      name: each.name as Tier["name"],
-      available: each.state !== "missing",
-      note: each.state === "missing" && each.fix ? each.fix : each.detail,
-    }));
+/** How agents without a sandbox are kept apart on this machine. */
+export function hostDetail(report: Report): string {
+  return report.tiers.find((each) => each.name === "host")?.detail ?? "";
 }

@@ -43,7 +43,8 @@ export function count(n: number): string {
 
 export function bytes(n: number): string {
   if (n < 1024) return `${n} B`;
-  return n < 1_048_576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1_048_576).toFixed(1)} MB`;
+  if (n < 1_048_576) return `${(n / 1024).toFixed(1)} KB`;
+  return n < 1_073_741_824 ? `${(n / 1_048_576).toFixed(1)} MB` : `${(n / 1_073_741_824).toFixed(1)} GB`;
 }
 
 export function oneLine(text: string, most = 240): string {

@@ -2,6 +2,7 @@ import { useStandings } from "../agents/list";
 import { CONDITIONS } from "../model/conditions";
 import { Glyph } from "../parts/glyph";
 import { Link } from "../parts/link";
+import { TierSign } from "../parts/tier-mark";
 import { agentPath } from "../state/route";
 
 const SHOWN = 14;
@@ -25,6 +26,7 @@ export function FleetList({ pid }: { pid: number }) {
             >
               <Glyph condition={condition} size={14} />
               <span className="min-w-0 flex-1 truncate">{process.name}</span>
+              <TierSign process={process} />
             </Link>
           </li>
         );

@@ -1,3 +1,4 @@
+import { TABS } from "../agent/tabs";
 import { Key, MOD } from "../parts/button";
 import { Modal } from "../parts/modal";
 import { PLACES } from "./places";
@@ -13,7 +14,7 @@ const KEYS: [string, string[], string][] = [
   ["", ["R"], "allow for this run"],
   ["", ["P"], "allow a pattern"],
   ["", ["D"], "deny, with a reason"],
-  ["Agent", ["1 – 4"], "timeline, terminal, files, details"],
+  ["Agent", [`1 – ${TABS.length}`], TABS.join(", ")],
   ["", ["⇧T"], "take over, or hand back"],
   ["", ["⇧P"], "pause, resume"],
   ["", ["⇧I"], "interrupt the turn"],

@@ -8,6 +8,7 @@ import { CONDITIONS, ended } from "../model/conditions";
 import { homely, oneLine } from "../model/format";
 import { Key } from "../parts/button";
 import { Glyph } from "../parts/glyph";
+import { TierSign } from "../parts/tier-mark";
 import { putProcess } from "../state/fleet";
 import { useDialogs } from "../state/dialogs";
 import { agentPath, go, routeOf } from "../state/route";
@@ -101,6 +102,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                   <Glyph condition={condition} />
                   <span className="shrink-0 font-medium">{process.name}</span>
                   <span className="font-mono text-xs text-faint">{process.pid}</span>
+                  <TierSign process={process} />
                   <span className="min-w-0 flex-1 truncate text-dim">{process.role ?? oneLine(process.goal ?? "", 80)}</span>
                   <span className="shrink-0 text-xs text-faint">{CONDITIONS[condition].word}</span>
                 </Command.Item>

@@ -3,6 +3,7 @@ import type { Approval, Lease, Process } from "../model/names";
 import type { AnyEvent } from "../generated/types";
 import { type Activity, activityOf, applied } from "./reduce";
 import type { Frame, Link } from "./socket";
+import { putThumbnail } from "./thumbnails";
 
 /** What the console knows of the fleet: a snapshot, carried on by events. */
 export interface Fleet {
@@ -106,6 +107,7 @@ export function seedActivity(pid: number, events: readonly AnyEvent[]): void {
 let pending: Record<number, { text: string; thought: string }> | null = null;
 
 export function applyFrame(frame: Frame): void {
+  if (frame.kind === "desktop" && frame.pid !== null && frame.data.jpeg) return putThumbnail(frame.pid, frame.data.jpeg);
   if (frame.kind !== "agent.delta" || frame.pid === null || !frame.data.text) return;
   if (!pending) {
     pending = { ...useFleet.getState().deltas };

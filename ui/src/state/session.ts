@@ -156,11 +156,13 @@ function follow(event: AnyEvent): void {
   if (pid === null) return;
   if (/^(process|control|approval)\./.test(type) || type === "agent.usage" || type === "agent.session_started")
     refresh(pid);
+  if (type === "control.acquired" || type === "control.released") handed.set(pid, performance.now());
   if (type.startsWith("control."))
     void client.control.status({ pid }).then(putLease, () => {});
 }
 
 const waiting = new Map<number, { timer: number; first: number }>();
+const handed = new Map<number, number>(); // when a hand-over of each was told
 const QUIET_MS = 250;
 const LATEST_MS = 1_500;
 
@@ -172,7 +174,12 @@ export function refresh(pid: number): void {
   const wait = Math.max(0, Math.min(QUIET_MS, first + LATEST_MS - now));
   const timer = window.setTimeout(() => {
     waiting.delete(pid);
-    void client.process.get({ pid }).then(putProcess, () => {});
+    const asked = performance.now();
+    void client.process.get({ pid }).then((found) => {
+      // An answer may be older than a hand-over that was told meanwhile: keys would go astray.
+      const told = (handed.get(pid) ?? 0) > asked ? useFleet.getState().processes[pid] : undefined;
+      putProcess(told ? { ...found, controller: told.controller } : found);
+    }, () => {});
   }, wait);
   waiting.set(pid, { timer, first });
 }

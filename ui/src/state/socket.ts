@@ -6,7 +6,7 @@ export interface Frame {
   kind: string;
   pid: number | null;
   agent: string | null;
-  data: { kind?: "text" | "thought"; text?: string };
+  data: { kind?: "text" | "thought"; text?: string; jpeg?: string };
 }
 
 export type Link =

@@ -1,4 +1,4 @@
-import { Check, Minus, TriangleAlert, X } from "lucide-react";
+import { Check, TriangleAlert, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { client } from "../generated/client";
 import type { Operations } from "../generated/types";
@@ -23,9 +23,6 @@ export function Doctor() {
         {report.checks.map((each) => (
           <Row key={each.name} state={each.state} name={each.name} detail={each.detail} fix={each.fix} />
         ))}
-        {report.tiers.map((each) => (
-          <Row key={each.name} state={each.state === "missing" ? "absent" : each.state} name={`sandbox ${each.name}`} detail={each.detail} fix={each.fix} />
-        ))}
       </ul>
     </Section>
   );
@@ -36,7 +33,6 @@ const SIGNS = {
   warning: <TriangleAlert size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-limit" aria-label="warning" />,
   missing: <X size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-limit" aria-label="missing" />,
   failed: <X size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-fail" aria-label="failed" />,
-  absent: <Minus size={15} className="self-center max-sm:self-start max-sm:mt-0.5 text-faint" aria-label="not available" />,
 };
 
 function Row({ state, name, detail, fix }: { state: keyof typeof SIGNS; name: string; detail: string | null; fix: string | null }) {

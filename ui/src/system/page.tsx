@@ -5,19 +5,23 @@ import type { Operations } from "../generated/types";
 import { span } from "../model/format";
 import { Button } from "../parts/button";
 import { Page, Section } from "../parts/page";
+import { QuotaSummary } from "../quota/summary";
 import { ConnectionState } from "../shell/connection";
 import { NoticeSwitch, ThemeSwitch } from "../shell/switches";
 import { useFleet } from "../state/fleet";
+import { KeptSnapshots } from "../snapshots/kept";
 import { healthOf } from "../state/session";
 import { attempt } from "../state/toasts";
 import { Audit } from "./audit";
 import { Doctor } from "./doctor";
+import { Gpus } from "./gpus";
+import { Sandboxes } from "./sandboxes";
 import { SignOut } from "./sign-out";
 import { Tokens } from "./tokens";
 
 type Status = Operations["system.status"]["output"];
 
-/** The house itself: is it well, what is missing, who may enter, who did what. */
+/** The house itself: is it well, what is missing, what its walls are, who may enter, who did what. */
 export default function SystemPage({ tab }: { tab: string }) {
   const [status, setStatus] = useState<Status | null>(null);
   const link = useFleet((fleet) => fleet.link.state);
@@ -66,6 +70,10 @@ export default function SystemPage({ tab }: { tab: string }) {
         </Section>
       </div>
       <Doctor />
+      <Sandboxes />
+      <Gpus />
+      <QuotaSummary />
+      <KeptSnapshots />
       <Tokens />
       <Audit />
     </Page>

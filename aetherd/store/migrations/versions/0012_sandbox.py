@@ -1,5 +1,8 @@
 """Where processes run."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0012_sandbox"
 down_revision = "0011_template"
 branch_labels = None
@@ -7,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("process", sa.Column("sandbox", sa.Text(), nullable=False, server_default="{}"))
 
 
 def downgrade() -> None:
-    pass
+    op.execute("ALTER TABLE process DROP COLUMN sandbox")
