@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import os
@@ -104,6 +105,7 @@ class Driver:
             playwright, self._playwright = self._playwright, None
             if playwright is not None:
                 await playwright.stop()
+                _read_its_end(playwright)
 
     async def _start(self) -> Playwright:
         from playwright.async_api import async_playwright
@@ -112,6 +114,7 @@ class Driver:
             if await _lives(self._playwright):
                 return self._playwright
             logger.warning("Playwright had ended by itself: it is started again")
+            _read_its_end(self._playwright)
             self._playwright = None
             self._cables.clear()
         # A cancelled start would leave its program behind: it is waited for, whatever becomes of the caller.
@@ -149,6 +152,13 @@ async def _lives(playwright: Playwright) -> bool:
         await (await playwright.request.new_context()).dispose()
         return True
     return False
+
+
+def _read_its_end(playwright: Playwright) -> None:
+    """Take the error its program ended with, which nobody is given: asyncio would tell of it as never read."""
+    with suppress(AttributeError, asyncio.InvalidStateError):
+        client: Any = playwright.stop.__self__._client  # type: ignore[attr-defined]
+        client._transport.on_error_future.exception()
 
 
 def _make_way(path: Path) -> None:

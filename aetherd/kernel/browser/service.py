@@ -82,7 +82,7 @@ class BrowserService:
                 yield
             finally:
                 self._group = None
-                for alive in self._living.all.values():
+                for alive in list(self._living.all.values()):  # one may end meanwhile
                     if alive.window is not None:
                         await alive.window.close()
                 group.cancel_scope.cancel()
