@@ -133,8 +133,10 @@ async def test_the_persons_checkout_follows_when_it_is_clean_and_is_never_touche
 async def test_a_merge_that_a_kill_cut_short_is_done_once(
     estate: Estate, tmp_path: Path, meadow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of the test, and after the base has moved but nobody had written that. In tier host: the test waits
-    for a file outside of any sandbox."""
+    """In the middle of the test, and after the base has moved but nobody had written that.
+
+    In tier host: what is run there waits for a file outside of any sandbox.
+    """
     place, gate = repository(tmp_path / "repository"), meadow / "gate"
     land, landed = Theirs.land, anyio.Event()
 
