@@ -8,6 +8,7 @@ LIMIT, LARGE = 600, 400
 REASONS = {
     "aetherd/store/migrations/versions/0001_first.py": "generated: the tables of the first rooms",
     "aetherd/kernel/approval/service.py": "questions, answers, stored calls and rules are one state machine",
+    "aetherd/kernel/desktop/service.py": "fourteen operations, most of them one gesture of a hand",
     "aetherd/kernel/process/service.py": "the operations of the process room, one after another",
     "aetherd/kernel/process/supervisor.py": "one state machine: launch, adopt, attend, end",
     "mcp_tools/aetherd_mcp/relay.py": "one self-contained file that must import nothing of ours",
