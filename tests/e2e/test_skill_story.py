@@ -88,7 +88,7 @@ def test_a_command_of_a_skill_does_not_outlive_the_daemon_that_was_killed(own: D
     own.kill()
     waiting.join(30)
     own.start()
-    until(lambda: not [one for one in shims.iterdir() if "skill" in one.name], 10, "it to be cleared away")
+    until(lambda: not [one for one in shims.iterdir() if "skill" in one.name], 30, "it to be cleared away")
     until(lambda: not any(b"sleep" in command(one) for one in own.tree()), 10, "the sleep to end")
     files = {"steps.yaml": recipe.replace("sleep 1000", "echo done")}
     own.call("skill.create", name="quick", description="Ends.", text="End.", files=files)

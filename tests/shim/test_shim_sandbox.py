@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -180,7 +181,7 @@ async def test_a_sandbox_that_cannot_be_made_says_why_and_leaves_nothing(lab: La
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can become another user to try it")
-def test_all_of_this_works_without_root(tmp_path: Path) -> None:
+def test_all_of_this_works_without_root() -> None:
     """Run this file again as nobody, with an interpreter and sources that it can reach."""
     python = Path("/usr/bin/python3")
     if (
@@ -190,17 +191,16 @@ def test_all_of_this_works_without_root(tmp_path: Path) -> None:
         pytest.skip("no python 3.11 that everybody can run")
     here = Path(__file__).resolve()
     packages = next(Path(place) for place in sys.path if place.endswith("site-packages"))
-    for place in (here, packages):
-        if not all(parent.stat().st_mode & stat.S_IXOTH for parent in place.parents):
-            pytest.skip(f"{place} is closed to others")
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o011)
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{packages}:{here.parents[2]}", "HOME": str(tmp_path)}
-    line = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path}/t", str(here), "-k", "not root"]
-    ran = subprocess.run(
-        [python, *line],
-        env=env, cwd=here.parents[2], user=65534, group=65534, extra_groups=[],
-        capture_output=True, text=True, timeout=90,
-    )  # fmt: skip
+    for open_ in (here, packages):
+        if not all(parent.stat().st_mode & stat.S_IXOTH for parent in open_.parents):
+            pytest.skip(f"{open_} is closed to others")
+    with tempfile.TemporaryDirectory() as place:  # a short path: sockets have names of at most 107 bytes
+        os.chmod(place, 0o777)
+        env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{packages}:{here.parents[2]}", "HOME": place}
+        line = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={place}/t", str(here), "-k", "not root"]
+        ran = subprocess.run(
+            [python, *line],
+            env=env, cwd=here.parents[2], user=65534, group=65534, extra_groups=[],
+            capture_output=True, text=True, timeout=90,
+        )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-1000:]

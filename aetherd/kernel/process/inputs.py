@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
+from sqlalchemy import literal_column
 from sqlmodel import Session, col, select
 
 from aetherd.kernel.process.tables import IncarnationRow, InputRow, ProcessRow
@@ -56,8 +57,12 @@ class Sender:
         while True:
             self._wake = anyio.Event()
             self._s.row = await self._w.read_row(self._s.pid)
+            held = False  # a queued text waits: the turn may end meanwhile, and a later one must not overtake it
             for item in await self._w.store.read(lambda session: _waiting(session, self._s.pid, inc.number)):
-                if self._due(item, inc):
+                queued = item.kind == "say" and item.priority == "queue"
+                due = self._due(item, inc) and not (queued and held)
+                held |= queued and not due
+                if due:
                     async with self._order:
                         await self._send(shim, inc, decoder, item)
             await self._wake.wait()
@@ -173,7 +178,7 @@ def _waiting(session: Session, pid: int, incarnation: int) -> list[InputRow]:
     A number that comes after a higher one is a duplicate to the shim, which would drop it untold.
     """
     query = select(InputRow).where(InputRow.pid == pid, col(InputRow.state).in_(("queued", "sending")))
-    rows = list(session.exec(query.order_by(InputRow.created_at, InputRow.id)))
+    rows = list(session.exec(query.order_by(literal_column("rowid"))))  # as written, whatever the clock did
 
     def order(item: InputRow) -> tuple[bool, int, bool]:
         numbered = item.incarnation == incarnation and item.frame is not None

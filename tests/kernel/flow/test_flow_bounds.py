@@ -96,7 +96,11 @@ async def test_workers_spend_from_the_budget_of_their_step(flows: Flows, gate: G
     call = await running(flows, flow, "lead")
     made = await flows.lab("process.spawn", call, runtime="puppet", goal=f"{spending(0.9)} ;; say ok")
     await flows.lab.event("agent.usage", pid=made.pid)
-    with pytest.raises(Exhausted, match="has spent its 1 USD"):
+    spent, over = (
+        "has spent its 1 USD",
+        "has ended; it starts nothing any more",
+    )  # whichever the flow is quick enough for
+    with pytest.raises((Exhausted, Conflict), match=f"{spent}|{over}"):
         await worker(flows, call)
     assert "has cost 1.1 USD of 1; this was ended" in (await flows.ended(flow)).reason
 
