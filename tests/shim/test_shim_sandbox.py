@@ -119,9 +119,11 @@ async def test_a_process_is_born_inside_without_rights_and_its_end_is_its_own(la
 async def test_a_terminal_of_a_sandbox_has_a_name_and_job_control_there(lab: Lab) -> None:
     async with sandbox(lab) as room:
         _, shim = await lab.open(
-            ["/bin/bash", "-c", "set -m; tty; stty size; read x"], **room.options(stdio="pty", rows=31)
+            ["/bin/bash", "-c", "set -m; tty; stty size; echo mine; read x"], **room.options(stdio="pty", rows=31)
         )
-        assert (await output_until(shim, b"31 80")).startswith(b"/dev/pts/0\r\n")
+        assert (await output_until(shim, b"mine")).startswith(
+            b"/dev/pts/0\r\n31 80\r\n"
+        )  # the terminal is the shell's again
         await shim.resize(40, 90)
         await shim.send(1, b"\x03")
         assert (await ending(shim)).signal in (signal.SIGINT, None)
