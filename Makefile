@@ -19,7 +19,7 @@ system:
 
 test: $(STAMPS)/test $(STAMPS)/mcp-suite $(STATIC) check  ## check everything, then run all tests
 	@scripts/system-packages test
-	$(BIN)/python -m pytest -n logical --maxprocesses 4
+	@scripts/tests
 	@$(MAKE) --no-print-directory conformance
 
 test-images: $(STAMPS)/test  ## build the images for Docker that tests use; without them some are skipped

@@ -975,6 +975,13 @@ class Terminal:
             if not self.read(max(0.0, end - time.monotonic())) or time.monotonic() > end:
                 raise AssertionError(f"{text!r} stayed")
 
+    def until_kept(self, spawn: Spawn, text: str) -> None:
+        """Wait until the conversation on disk has it: the screen shows a text earlier."""
+        end = time.monotonic() + DEADLINE
+        while not any(text in kept.read_text() for kept in spawn.home.rglob(f"{spawn.session}.jsonl")):
+            assert self.read(0.05), "it ended"
+            assert time.monotonic() < end, f"{text!r} was never kept"
+
     def type(self, text: str) -> None:
         """Type a line as a person does: Enter after the text has appeared and the paste window is over."""
         self.pty.write(text.encode())
@@ -1015,6 +1022,7 @@ def test_a_person_takes_over_in_the_tui_and_hands_back(api: ModelApi, spawn: Spa
         terminal.until("ANSWER-HEADLESS")
         terminal.type("typed by hand")
         terminal.until("ANSWER-IN-TUI")
+        terminal.until_kept(tui, "ANSWER-IN-TUI")
         assert "mcp__aether__aether_echo" in api.requests[1].tools
         terminal.pty.write(b"\x04")
         terminal.until("again to exit")
@@ -1025,7 +1033,8 @@ def test_a_person_takes_over_in_the_tui_and_hands_back(api: ModelApi, spawn: Spa
         third.say("a person typed something")
         third.wait(TurnEnded)
         assert third.all(SessionStarted)[0].permission_mode == "manual"
-        assert all(text in api.requests[-1].text for text in ("first turn", "typed by hand", "ANSWER-IN-TUI"))
+        texts = ("first turn", "typed by hand", "ANSWER-IN-TUI")
+        assert [text for text in texts if text not in api.requests[-1].text] == []
 
 
 @real

@@ -93,7 +93,7 @@ export class TerminalLine {
     this.gone = true;
     clearTimeout(this.timer);
     this.observer.disconnect();
-    this.socket?.close();
+    if (this.socket) hangUp(this.socket);
     this.terminal.dispose();
   }
 
@@ -185,6 +185,13 @@ export class TerminalLine {
   private say(note: object): void {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(note));
   }
+}
+
+/** A socket closed before it was open is a warning in the browser's console: let it open first. */
+function hangUp(socket: WebSocket): void {
+  socket.onmessage = socket.onclose = null;
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
 }
 
 function endOf({ reason, exit_code, signal }: Note): string | null {
