@@ -51,6 +51,24 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
+class Gateway:
+    """How the agent reaches models through aetherd, which keeps the keys: `url/<provider>` is a provider's base."""
+
+    url: str  # as it is where the agent runs, such as http://127.0.0.1:3001/llm
+    token: str  # goes where the provider's SDK puts its key
+    providers: frozenset[str]  # those that can be used
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What must be fetched to install a runtime below a prefix of its own, without install scripts."""
+
+    npm: tuple[str, ...] = ()  # pinned: name@version; the first is the runtime itself
+    node: str | None = None  # version of the npm package `node-linux-<arch>`, when it needs Node
+    program: str = ""  # the file to run, below the prefix
+
+
+@dataclass(frozen=True, slots=True)
 class Skill:
     """A skill an agent has: a directory with a SKILL.md that it may read and nobody may change."""
 
@@ -83,6 +101,7 @@ class Spawn:
     rows: int = 30
     cols: int = 110
     skills: tuple[Skill, ...] = ()  # only with the capability
+    gateway: Gateway | None = None  # None: no model is configured, or the person gave credentials of their own
 
 
 @dataclass(frozen=True, slots=True)
