@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import anyio
 
@@ -19,12 +19,8 @@ CLOUDS = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "168.63.129.16/32")))
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-async def resolved(url: str, *, private: bool) -> tuple[str, str]:
-    """Return host and address to connect to for an http(s) URL; connect to that very address.
-
-    The name may lead elsewhere when it is asked again. Raises `Forbidden` when any of its addresses is not public,
-    unless `private`.
-    """
+def web_address(url: str) -> tuple[SplitResult, str, int | None]:
+    """Take an http(s) URL apart into itself, host and port; raises `Invalid`, also when it holds a password."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -34,6 +30,16 @@ async def resolved(url: str, *, private: bool) -> tuple[str, str]:
         raise Invalid(f"{url[:200]!r} is not an http or https URL with a host", field="url")
     if parts.username or parts.password:
         raise Invalid("the URL holds a user or a password; use a header", field="url")
+    return parts, host, port
+
+
+async def resolved(url: str, *, private: bool) -> tuple[str, str]:
+    """Return host and address to connect to for an http(s) URL; connect to that very address.
+
+    The name may lead elsewhere when it is asked again. Raises `Forbidden` when any of its addresses is not public,
+    unless `private`.
+    """
+    _, host, port = web_address(url)
     try:
         with anyio.fail_after(RESOLVE_S):
             found = await anyio.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)

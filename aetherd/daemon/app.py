@@ -8,10 +8,11 @@ import fcntl
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ def main() -> None:
     try:
         settings = load(home=options.home, host=options.host, port=options.port)
         log.setup(settings.log_level)
+        raise_files()
         for name in settings.without_effect:
             logger.warning("setting %s has no effect yet", name)
         make_home(settings)
@@ -62,6 +64,13 @@ def main() -> None:
         sys.exit(f"aetherd: {_first(known)}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def raise_files() -> None:
+    """Let the daemon have as many files open as it may: each agent costs it some, and 1024 is soon reached."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # then it keeps what it has
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def serve(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from aetherd.shim.records import Held, HoldRequest, Spawned, SpawnRequest
 _Found = TypeVar("_Found", Spawned, Held)
 
 PROGRAM = Path(__file__).resolve().with_name("zygote.py")
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # before the daemon raised its own: agents keep what is usual
 LEASE = 30.0
 """Seconds a zygote lives on with nobody connected."""
 
@@ -272,7 +274,8 @@ def _connect(handle: int, name: str) -> socket.socket | None:
 
 def _launch(run_dir: Path, name: str, lease: float, deadline: float) -> None:
     """Run the zygote's program, which returns once its background self listens."""
-    command = [sys.executable, "-I", "-S", "-E", str(PROGRAM), str(run_dir / f"{name}.sock"), str(lease)]
+    arguments = (str(run_dir / f"{name}.sock"), str(lease), str(FILES))
+    command = [sys.executable, "-I", "-S", "-E", str(PROGRAM), *arguments]
     with open(run_dir / f"{name}.log", "wb") as log:
         try:
             # An empty environment: what the daemon knows is for no agent, nor for anyone who reads /proc.

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -241,9 +242,10 @@ def _check_deadline(request: dict[str, Any]) -> None:
 def main() -> None:
     """Listen, go into the background, serve.
 
-    Arguments: the path of the socket, seconds to live without a connection. What is imported here is in every
-    shim, and the less of it the fewer pages a shim copies: so there is no argparse.
+    Arguments: the path of the socket, seconds to live without a connection, how many files each may have open. What
+    is imported here is in every shim, and the less of it the fewer pages a shim copies: so there is no argparse.
     """
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[3]), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     place, name = os.path.split(os.path.abspath(sys.argv[1]))
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with contextlib.suppress(FileNotFoundError):  # left by one that was killed; the starter holds a lock

@@ -99,8 +99,8 @@ class Elicitation:
 
     def _can_ask(self, ctx: ServerRequestContext[Any], call: Call) -> bool:
         """Tell whether a person's own client is calling, and says that it can ask them."""
-        found, able = credential.get(), ctx.session.client_capabilities
-        if found is None or found.door is not None or able is None or able.elicitation is None:
+        able = ctx.session.client_capabilities
+        if able is None or able.elicitation is None:
             return False
         forms = able.elicitation.form is not None or able.elicitation.url is None
         return forms and call.confirm and call.agent is None and call.client is None

@@ -11,7 +11,7 @@ import anyio
 import httpx2
 
 from aetherd.core.errors import Forbidden, Invalid, Unavailable
-from aetherd.core.outbound import pinned
+from aetherd.core.outbound import pinned, web_address
 from aetherd.kernel.network.rules import spelled
 from aetherd.kernel.network.way import Refused, Wanted, Way, Who
 
@@ -30,7 +30,6 @@ class Fetched:
     headers: Mapping[str, str]
     body: bytes
     truncated: bool
-    hops: int
 
 
 async def fetched(
@@ -42,8 +41,8 @@ async def fetched(
     try:
         with anyio.fail_after(deadline_s):
             async with httpx2.AsyncClient(trust_env=False, timeout=timeout, follow_redirects=False) as client:
-                for hop in range(REDIRECTS + 1):
-                    found = await _once(client, way, who, method, url, given, max_bytes, hop)
+                for _ in range(REDIRECTS + 1):
+                    found = await _once(client, way, who, method, url, given, max_bytes)
                     if found.status not in MOVED or "location" not in found.headers:
                         return found
                     before, url = url, urljoin(url, found.headers["location"])
@@ -68,17 +67,10 @@ async def _once(
     url: str,
     headers: Mapping[str, str],
     max_bytes: int,
-    hop: int,
 ) -> Fetched:
-    try:
-        parts = urlsplit(url)
-        host, port = spelled(parts.hostname or ""), parts.port
-    except ValueError as exc:
-        raise Invalid(f"{url[:200]!r} is not a URL: {exc}", field="url") from exc
-    if parts.scheme not in ("http", "https") or not host:
-        raise Invalid(f"{url[:200]!r} is not an http or https URL with a host", field="url")
-    if parts.username or parts.password:
-        raise Invalid("the URL holds a user or a password; use a header", field="url")
+    parts, name, port = web_address(url)
+    if (host := spelled(name)) is None:
+        raise Invalid(f"{name[:200]!r} is no host", field="url")
     wanted = Wanted(host, port or (443 if parts.scheme == "https" else 80), method, parts.path or "/")
     address = (await way.judged(who, wanted))[0]
     place, _ = pinned(url, str(address))
@@ -93,7 +85,7 @@ async def _once(
             if len(body) > max_bytes:
                 break
         whole = bytes(body[:max_bytes])
-        return Fetched(answer.status_code, url, dict(answer.headers), whole, len(body) > max_bytes, hop)
+        return Fetched(answer.status_code, url, dict(answer.headers), whole, len(body) > max_bytes)
 
 
 def _unpacked(coding: str) -> Callable[[bytes, int], bytes]:

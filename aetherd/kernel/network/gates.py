@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 
 import anyio
@@ -37,6 +37,7 @@ class Gates:
     ) -> None:
         self._way, self._who, self._ports, self._group = way, who, ports, group
         self._scopes: dict[int, tuple[anyio.CancelScope, Sequence[int]]] = {}
+        self._not_begun: dict[int, Collection[socket.socket]] = {}  # whose task does not close them yet
 
     async def open(self, doorway: Doorway) -> None:
         """Serve a door's way out, until it is shut."""
@@ -55,9 +56,11 @@ class Gates:
             stack.pop_all()
         scope = anyio.CancelScope()
         self._scopes[pid] = scope, ports
+        self._not_begun[pid] = listeners.values()
         limiter = anyio.CapacityLimiter(CONNECTIONS)
 
         async def run() -> None:
+            del self._not_begun[pid]
             with scope:
                 async with anyio.create_task_group() as group:
                     for name, listener in listeners.items():
@@ -69,6 +72,12 @@ class Gates:
         """End it, with every connection through it."""
         if (found := self._scopes.pop(pid, None)) is not None:
             found[0].cancel()
+
+    def close(self) -> None:
+        """Close what a task that was cancelled before it began would have closed; when all tasks have ended."""
+        for listeners in self._not_begun.values():
+            for listener in listeners:
+                listener.close()
 
     async def _accept(self, listener: socket.socket, serve: Serve, limiter: anyio.CapacityLimiter) -> None:
         loop = asyncio.get_running_loop()

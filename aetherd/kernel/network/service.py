@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,8 +66,9 @@ class NetworkService:
     async def running(self) -> AsyncIterator[None]:
         """Serve."""
         await self._read()
-        async with anyio.create_task_group() as group:
+        async with AsyncExitStack() as stack, anyio.create_task_group() as group:
             gates = Gates(self.way, self._who, self.open_ports, group)
+            stack.callback(gates.close)
             await self._doors.served_by(gates.open, gates.shut)
             group.start_soon(self._book.run)
             try:

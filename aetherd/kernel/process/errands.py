@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aetherd.kernel.process.workshop import Workshop
 
 ERRORS = 20_000  # bytes kept of standard error
+FORGET_TRIES = 250
 NAME = re.compile(r"^errand-[a-z0-9_-]{1,80}$")
 
 
@@ -76,12 +77,20 @@ class Errands:
         """Kill all that is left of an errand and forget its output."""
         identity = self._w.host.identity(name, None)
 
-        def clear() -> None:
+        def kill() -> None:
             self._w.host.trees.kill(identity.tree, identity.marker)
             self._w.host.trees.remove(identity.tree)
-            shutil.rmtree(self._w.host.shims / name, ignore_errors=True)
 
-        await anyio.to_thread.run_sync(clear)
+        def forget() -> bool:
+            shutil.rmtree(directory, ignore_errors=True)
+            return not directory.exists()
+
+        directory = self._w.host.shims / name
+        await anyio.to_thread.run_sync(kill)
+        for _ in range(FORGET_TRIES):
+            if await anyio.to_thread.run_sync(forget):
+                break
+            await anyio.sleep(0.02)  # its shim is just writing down the exit
         await self._w.walls.drop_alone(name)
 
 

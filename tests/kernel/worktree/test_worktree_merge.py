@@ -131,13 +131,10 @@ async def test_the_persons_checkout_follows_when_it_is_clean_and_is_never_touche
 
 
 async def test_a_merge_that_a_kill_cut_short_is_done_once(
-    estate: Estate, tmp_path: Path, meadow: Path, monkeypatch: pytest.MonkeyPatch
+    estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of the test, and after the base has moved but nobody had written that.
-
-    In tier host: what is run there waits for a file outside of any sandbox.
-    """
-    place, gate = repository(tmp_path / "repository"), meadow / "gate"
+    """In the middle of the test, and after the base has moved but nobody had written that."""
+    place = repository(tmp_path / "repository")
     land, landed = Theirs.land, anyio.Event()
 
     async def land_and_die(self: Theirs, *facts: str) -> str | None:
@@ -146,20 +143,23 @@ async def test_a_merge_that_a_kill_cut_short_is_done_once(
         await anyio.sleep_forever()
         return None
 
-    async with estate.open(sandbox="host") as lab:
-        ground = Ground(lab, place, test=f"while [ ! -e {gate} ]; do sleep 0.02; done")
+    async with estate.open() as lab:
+        ground = Ground(lab, place, test='while [ ! -e "$HOME/gate" ]; do sleep 0.02; done')
         await ground.open("ann")
         await ground.work("ann", 1, "one")
         made = await ground("ann", "merge")
         await lab.event("worktree.merge_changed", merge=made.id, to_state="testing")
     with monkeypatch.context() as patch:
         patch.setattr(Theirs, "land", land_and_die)
-        async with estate.open(sandbox="host") as lab:
+        async with estate.open() as lab:
             assert (await state_of(lab, made.id)).state in ("testing", "rebasing")
-            gate.touch()
+            home = lab.home / "worktrees" / "tests" / made.id / "home"
             with anyio.fail_after(PATIENCE_S):
+                while not home.exists():
+                    await anyio.sleep(0.02)
+                (home / "gate").touch()
                 await landed.wait()
-    async with estate.open(sandbox="host") as lab:
+    async with estate.open() as lab:
         ended = await lab.event("worktree.merge_changed", merge=made.id, to_state="merged")
         assert ended["data"]["commit"] == git(place, "rev-parse", "main")
         assert git(place, "log", "--format=%s", "main").splitlines() == ["ann changes line 1", "first"]
