@@ -22,7 +22,7 @@ from aetherd.kernel.sandbox import etc
 from aetherd.kernel.sandbox.keepers import Keepers
 from aetherd.kernel.sandbox.plan import OWN, RUN, SYSTEM, Inside, Plan, binds_of, record, sizes, within
 from aetherd.kernel.sandbox.seccomp import program
-from aetherd.shim.client import HoldRequest
+from aetherd.shim.client import Held, HoldRequest
 from aetherd.shim.frames import READY_FD, STATUS_FD
 from aetherd.shim.views import windows
 
@@ -49,26 +49,33 @@ class Bwrap:
 
     async def hold(self, plan: Plan) -> Inside:
         """Return the sandbox of a process: the one that stands, if it shows what the plan says, else a new one."""
-        binds = await anyio.to_thread.run_sync(lambda: list(binds_of(plan, self._settings.home)))
-        told = record(plan, binds)
-        held = await self._keepers.found(plan.pid)
-        if held is not None and await self._keepers.noted(plan.pid) == told:
-            return self._keepers.inside(held)
+
+        def look() -> Held | HoldRequest | None:  # in one go: each way to a thread and back costs some of a start
+            binds = list(binds_of(plan, self._settings.home))
+            told = record(plan, binds)
+            if self._keepers.directory(plan.pid).exists():
+                held = self._keepers.found(plan.pid)
+                return held if held is not None and self._keepers.noted(plan.pid) == told else None
+            return self._request(plan, binds, told)
+
         try:
-            await self.drop(plan.pid)
-            request = await anyio.to_thread.run_sync(self._request, plan, binds)
-            held = await self._keepers.hold(plan, request)
-            await self._keepers.note(plan.pid, told)
-        except BaseException as exc:
-            await self.drop(plan.pid)
-            if isinstance(exc, OSError):  # the disk is full, or a place of the agent's is gone
-                raise Unavailable(f"no sandbox for process {plan.pid}: {exc}", pid=plan.pid) from exc
-            raise
-        return self._keepers.inside(held)
+            if (found := await anyio.to_thread.run_sync(look)) is None:  # another one is held there, or left
+                await self.drop(plan.pid)
+                found = await anyio.to_thread.run_sync(look)
+        except OSError as exc:  # the disk is full, or a place of the agent's is gone
+            raise Unavailable(f"no sandbox for process {plan.pid}: {exc}", pid=plan.pid) from exc
+        if isinstance(found, HoldRequest):
+            try:
+                found = await self._keepers.hold(plan, found)
+            except BaseException:
+                await self.drop(plan.pid)
+                raise
+        assert found is not None
+        return self._keepers.inside(found)
 
     async def find(self, pid: int) -> Inside | None:
         """Return the sandbox of a process as it stands."""
-        held = await self._keepers.found(pid)
+        held = await anyio.to_thread.run_sync(self._keepers.found, pid)
         return None if held is None else self._keepers.inside(held)
 
     async def drop(self, pid: int) -> None:
@@ -79,7 +86,7 @@ class Bwrap:
         """Return the pids that have a sandbox, or something left of one."""
         return await self._keepers.pids("passwd")
 
-    def _request(self, plan: Plan, binds: Sequence[tuple[Path, Path, bool]]) -> HoldRequest:
+    def _request(self, plan: Plan, binds: Sequence[tuple[Path, Path, bool]], told: str) -> HoldRequest:
         uid = os.geteuid() if plan.uid is None else plan.uid
         if uid == 0:
             raise Unavailable("agents have no uid of their own here, and root is not fenced in; see system.doctor")
@@ -88,6 +95,7 @@ class Bwrap:
         directory = self._keepers.make(plan.pid)
         (directory / "passwd").write_text(f"agent:x:{uid}:{uid}:agent:{plan.home}:/bin/bash\n")
         (directory / "group").write_text(f"agent:x:{uid}:\n")
+        self._keepers.note(plan.pid, told)
         shown = self._etc()
         seen = [(shown, True), *((path, readonly) for path, _, readonly in binds)]
         view = None if plan.uid is None else windows(plan.uid, seen)

@@ -50,13 +50,14 @@ class Docker:
                 record(plan, [(bind.outside, bind.inside, bind.readonly) for bind in wanted.binds]),
             ]
         )
-        if await self._keepers.noted(plan.pid) == noted and (found := await self.find(plan.pid)) is not None:
+        kept = await anyio.to_thread.run_sync(self._keepers.noted, plan.pid)
+        if kept == noted and (found := await self.find(plan.pid)) is not None:
             return found
         with anyio.CancelScope(shield=True):  # one who leaves leaves nothing half made
             try:
                 await self.drop(plan.pid)
                 inside = await self._make(plan, wanted)
-                await self._keepers.note(plan.pid, noted)
+                await anyio.to_thread.run_sync(self._keepers.note, plan.pid, noted)
             except BaseException:
                 await self.drop(plan.pid)
                 raise

@@ -75,7 +75,7 @@ class Keepers:
 
     async def kept(self, pid: int, first: int, *, python: str) -> Inside | None:
         """Return it when its keeper lives and keeps exactly that."""
-        held = await self.found(pid)
+        held = await anyio.to_thread.run_sync(self.found, pid)
         return self.inside(held, python) if held is not None and held.init_pid == first else None
 
     def inside(self, held: Held, python: str | None = None) -> Inside:
@@ -95,24 +95,20 @@ class Keepers:
             self._filter = partial.replace(place)
         return self._filter
 
-    async def note(self, pid: int, text: str) -> None:
-        """Keep a word on what is held, for those who come after us."""
-        await anyio.to_thread.run_sync((self.directory(pid) / "plan.json").write_text, text)
+    def note(self, pid: int, text: str) -> None:
+        """Keep a word on what is held, for those who come after us; blocking."""
+        (self.directory(pid) / "plan.json").write_text(text)
 
-    async def noted(self, pid: int) -> str | None:
-        """Return that word."""
+    def noted(self, pid: int) -> str | None:
+        """Return that word; blocking."""
+        try:
+            return (self.directory(pid) / "plan.json").read_text()
+        except OSError:
+            return None
 
-        def read() -> str | None:
-            try:
-                return (self.directory(pid) / "plan.json").read_text()
-            except OSError:
-                return None
-
-        return await anyio.to_thread.run_sync(read)
-
-    async def found(self, pid: int) -> Held | None:
-        """Return what is held for a process and stands."""
-        return await anyio.to_thread.run_sync(find_held, self.directory(pid))
+    def found(self, pid: int) -> Held | None:
+        """Return what is held for a process and stands; blocking."""
+        return find_held(self.directory(pid))
 
     async def release(self, pid: int) -> None:
         """End the keeper of a process, and a sandbox it made; nothing when there is none."""
