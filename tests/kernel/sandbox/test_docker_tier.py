@@ -80,11 +80,11 @@ async def test_what_stands_is_found_again_and_what_nobody_keeps_is_ended(
     assert await tier.hold(plan) == made
     assert (settings.home / "shim" / "h7" / "holder.json").exists()
     assert await tier.pids() == [7]
-    held = await tier._keepers.found(7)
+    held = tier._keepers.found(7)
     assert held is not None
     os.kill(held.keeper_pid, signal.SIGKILL)
     with anyio.fail_after(10):
-        while await tier._keepers.found(7) is not None:
+        while tier._keepers.found(7) is not None:
             await anyio.lowlevel.checkpoint()
     assert await tier.find(7) is None
     assert await tier.pids() == []
