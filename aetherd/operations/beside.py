@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,8 +15,33 @@ from aetherd.shim.client import Exit, Output, Remains, Shim, ShimError, ShimGone
 AGAIN_S, AGAIN_MOST_S = 0.1, 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands, and whose it is."""
+
+    pid: int
+    agent: str
+    user: str
+    org: str
+    parent: str | None  # the agent that spawned its agent
+    home: Path
+    alive: bool
+    stdio: str | None  # pty or pipes, of the current incarnation
+    directory: Path | None  # shim directory of the current incarnation
+    title: str  # what runs in it, for people
+    controlled: bool  # a hand-over to a person is under way or done
+    tier: str  # docker, bwrap or host
+    door: Path  # the directory of its own sockets
+    door_inside: Path  # the same, as its programs see it
+    graphical: bool  # with a desktop
+
+
 class Beside(Protocol):
     """The part of the process room that starts programs in a process's place; `name` is theirs in the whole house."""
+
+    async def place_of(self, pid: int) -> Place:
+        """Return where a process stands; raises `NotFound`."""
+        ...
 
     async def start_beside(
         self,

@@ -14,9 +14,9 @@ from aetherd.core.clock import Clock, stamp
 from aetherd.core.context import Origin, origin
 from aetherd.kernel.browser.cable import Cable
 from aetherd.kernel.browser.events import BrowserClosed
-from aetherd.kernel.browser.ports import Processes
 from aetherd.kernel.browser.tables import BrowserRow
 from aetherd.kernel.browser.window import Window
+from aetherd.operations.beside import Beside
 from aetherd.shim.client import Exit, read_stderr
 from aetherd.store import Store, Tx
 
@@ -47,7 +47,7 @@ class Alive:
 class Living:
     """All living browsers by pid."""
 
-    def __init__(self, store: Store, clock: Clock, process: Processes) -> None:
+    def __init__(self, store: Store, clock: Clock, process: Beside) -> None:
         self._store, self._clock, self._process = store, clock, process
         self.all: dict[int, Alive] = {}
 

@@ -3,60 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Protocol
-
-from aetherd.operations.beside import Beside
 
 Display = Callable[[int], Awaitable[Mapping[str, str] | None]]
 """Of a desktop room: pid -> the environment in which a program opens its windows there, None without a desktop."""
-
-
-class Place(Protocol):
-    """Where a process runs and whose it is."""
-
-    @property
-    def agent(self) -> str:
-        """Its agent."""
-        ...
-
-    @property
-    def user(self) -> str:
-        """Its user."""
-        ...
-
-    @property
-    def org(self) -> str:
-        """Its organisation."""
-        ...
-
-    @property
-    def parent(self) -> str | None:
-        """The agent that spawned its agent."""
-        ...
-
-    @property
-    def home(self) -> Path:
-        """Its agent's home, the same inside and outside."""
-        ...
-
-    @property
-    def alive(self) -> bool:
-        """Whether it has not ended."""
-        ...
-
-    @property
-    def tier(self) -> str:
-        """Its sandbox: docker, bwrap or host."""
-        ...
-
-
-class Processes(Beside, Protocol):
-    """The process room."""
-
-    async def place_of(self, pid: int) -> Place:
-        """Return where a process runs; raises `NotFound`."""
-        ...
 
 
 class Control(Protocol):

@@ -20,12 +20,13 @@ from aetherd.kernel.browser.command import PROGRAMS, address
 from aetherd.kernel.browser.driver import Driver
 from aetherd.kernel.browser.events import BrowserNavigated
 from aetherd.kernel.browser.living import Alive, Living
-from aetherd.kernel.browser.ports import Control, Egress, Place, Processes
+from aetherd.kernel.browser.ports import Control, Egress
 from aetherd.kernel.browser.reading import read
 from aetherd.kernel.browser.sight import compact, must_fit
 from aetherd.kernel.browser.starting import Starter
 from aetherd.kernel.browser.using import Use
 from aetherd.kernel.browser.window import Window
+from aetherd.operations.beside import Beside, Place
 from aetherd.operations.operation import Call, Effect, Subject, operation
 from aetherd.store import Store, Tx
 
@@ -46,7 +47,7 @@ Act = Callable[["Page", Window], Awaitable[dict[str, Any]]]
 class BrowserService:
     """Starts browsers and works them for agents and people."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings, process: Processes, control: Control) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: Settings, process: Beside, control: Control) -> None:
         self._store, self._clock, self._process, self._control = store, clock, process, control
         self._living = Living(store, clock, process)
         self._driver = Driver(settings, clock)

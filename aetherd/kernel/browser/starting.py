@@ -17,8 +17,9 @@ from aetherd.kernel.browser.command import PROGRAMS, command
 from aetherd.kernel.browser.driver import Driver
 from aetherd.kernel.browser.events import BrowserOpened
 from aetherd.kernel.browser.living import Alive, Living
-from aetherd.kernel.browser.ports import Display, Place, Processes
+from aetherd.kernel.browser.ports import Display
 from aetherd.kernel.browser.tables import BrowserRow
+from aetherd.operations.beside import Beside, Place
 from aetherd.store import Store, Tx
 
 IN_ALL: Final = 32
@@ -28,7 +29,7 @@ CLOSE_S: Final = 10.0
 class Starter:
     """Starts Chromium beside processes."""
 
-    def __init__(self, store: Store, clock: Clock, process: Processes, driver: Driver, living: Living) -> None:
+    def __init__(self, store: Store, clock: Clock, process: Beside, driver: Driver, living: Living) -> None:
         self._store, self._clock, self._process = store, clock, process
         self._driver, self._living = driver, living
         self.displays: list[Display] = []

@@ -13,10 +13,10 @@ from aetherd.core.errors import Conflict, Exhausted
 from aetherd.kernel.browser.driver import Driver
 from aetherd.kernel.browser.events import BrowserDownloaded
 from aetherd.kernel.browser.living import Alive
-from aetherd.kernel.browser.ports import Processes
 from aetherd.kernel.browser.sight import plainly
 from aetherd.kernel.browser.tables import BrowserRow
 from aetherd.kernel.browser.window import Download, Window
+from aetherd.operations.beside import Beside
 from aetherd.store import Store
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ OUTBOX: Final = 100
 class Use:
     """Connects to browsers when they are used, and tells what they downloaded."""
 
-    def __init__(self, store: Store, process: Processes, driver: Driver) -> None:
+    def __init__(self, store: Store, process: Beside, driver: Driver) -> None:
         self._store, self._process, self._driver = store, process, driver
         self._outbox: MemoryObjectSendStream[tuple[BrowserRow, Download]] | None = None
 

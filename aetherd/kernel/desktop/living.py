@@ -19,11 +19,10 @@ from aetherd.core.clock import Clock, stamp
 from aetherd.core.context import Origin, origin
 from aetherd.core.errors import AetherError, Conflict, Unavailable
 from aetherd.kernel.desktop.events import DesktopStopped
-from aetherd.kernel.desktop.ports import Processes
 from aetherd.kernel.desktop.screen import Screen
 from aetherd.kernel.desktop.script import command, leftovers, socket_of
 from aetherd.kernel.desktop.tables import DesktopRow
-from aetherd.operations.beside import heard_out
+from aetherd.operations.beside import Beside, heard_out
 from aetherd.shim.client import Exit, Output, Remains, Shim, ShimError, read_stderr
 from aetherd.store import Store
 
@@ -136,7 +135,7 @@ class Alive:
 class Living:
     """All living desktops by pid."""
 
-    def __init__(self, store: Store, clock: Clock, process: Processes, key: str) -> None:
+    def __init__(self, store: Store, clock: Clock, process: Beside, key: str) -> None:
         self._store, self._clock, self._process, self._key = store, clock, process, key
         self.all: dict[int, Alive] = {}
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zlib import crc32
 
-from aetherd.kernel.desktop.ports import Place
+from aetherd.operations.beside import Place
 from aetherd.operations.sandboxes import OWN
 
 X_SOCKETS = Path("/tmp/.X11-unix")  # where X servers and their clients meet, by a convention older than Linux

@@ -26,10 +26,11 @@ from aetherd.kernel.desktop.events import DesktopStarted
 from aetherd.kernel.desktop.keysyms import chord_of
 from aetherd.kernel.desktop.living import Alive, Living
 from aetherd.kernel.desktop.paint import encode
-from aetherd.kernel.desktop.ports import Control, Place, Processes
+from aetherd.kernel.desktop.ports import Control
 from aetherd.kernel.desktop.screen import BUTTONS
 from aetherd.kernel.desktop.tables import DesktopRow
 from aetherd.kernel.desktop.viewer import Viewer
+from aetherd.operations.beside import Beside, Place
 from aetherd.operations.operation import Call, Effect, Owner, Subject, operation
 from aetherd.operations.registry import Registry
 from aetherd.operations.tickets import LIFE_S, Tickets
@@ -54,7 +55,7 @@ class DesktopService:
         clock: Clock,
         settings: Settings,
         registry: Registry,
-        process: Processes,
+        process: Beside,
         control: Control,
     ) -> None:
         self._store, self._hub, self._clock, self._registry = store, hub, clock, registry

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +18,7 @@ from aetherd.core.errors import NotFound, Unavailable
 from aetherd.kernel.process.bounds import pool_of
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
+from aetherd.operations.beside import Place
 from aetherd.operations.sandboxes import OWN
 from aetherd.runtime import Launch
 from aetherd.shim.client import ShimError
@@ -27,27 +27,6 @@ if TYPE_CHECKING:
     from aetherd.kernel.process.workshop import Workshop
 
 SHELL_ENV = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "SHELL": "/bin/bash"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a process stands."""
-
-    pid: int
-    agent: str
-    user: str
-    org: str
-    parent: str | None
-    home: Path
-    alive: bool
-    stdio: str | None
-    directory: Path | None  # shim directory of the current incarnation
-    title: str
-    controlled: bool  # a hand-over to a person is under way or done
-    tier: str  # docker, bwrap or host
-    door: Path  # the directory of its own sockets
-    door_inside: Path  # the same, as its programs see it
-    graphical: bool  # with a desktop
 
 
 class Beside:

@@ -16,8 +16,8 @@ import anyio.to_thread
 from aetherd.core.errors import Exhausted, Unavailable
 from aetherd.core.ids import new_id
 from aetherd.kernel.sandbox.models import Executed
-from aetherd.kernel.sandbox.ports import Place, Processes
-from aetherd.operations.beside import collected
+from aetherd.kernel.sandbox.ports import Processes
+from aetherd.operations.beside import Place, collected
 from aetherd.shim.client import ShimError, read_stderr
 
 AT_ONCE = 8  # beside one process

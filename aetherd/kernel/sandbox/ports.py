@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from aetherd.operations.beside import Beside
 from aetherd.operations.bounds import Bounds
 from aetherd.operations.errands import Mount
 from aetherd.operations.operation import Owner
-
-
-class Place(Protocol):
-    """Where a process stands."""
-
-    @property
-    def pid(self) -> int:
-        """Our pid."""
-        ...
-
-    @property
-    def agent(self) -> str:
-        """Whose it is."""
-        ...
-
-    @property
-    def home(self) -> Path:
-        """The agent's home."""
-        ...
-
-    @property
-    def alive(self) -> bool:
-        """Whether it has not ended."""
-        ...
 
 
 class Row(Protocol):
@@ -49,10 +24,6 @@ class Processes(Beside, Protocol):
     """The process room."""
 
     bounds: Bounds
-
-    async def place_of(self, pid: int) -> Place:
-        """Return where a process stands; raises `NotFound`."""
-        ...
 
     async def row_of(self, pid: int) -> Row:
         """Return it as it is written; raises `NotFound`."""

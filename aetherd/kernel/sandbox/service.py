@@ -21,7 +21,8 @@ from aetherd.kernel.sandbox.docker import Engine
 from aetherd.kernel.sandbox.events import SandboxImageMade, SandboxOomKilled, SandboxPruned
 from aetherd.kernel.sandbox.holding import Holding
 from aetherd.kernel.sandbox.images import Images
-from aetherd.kernel.sandbox.ports import Place, Processes
+from aetherd.kernel.sandbox.ports import Processes
+from aetherd.operations.beside import Place
 from aetherd.operations.bounds import Bounded
 from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Rule, Subject, operation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aetherd.operations.errands import Errands, Mount
 from aetherd.operations.operation import Call, Owner
@@ -87,23 +87,4 @@ class Files(Protocol):
         self, call: Call, *, agent: str | None, workspace: str | None, path: str, files: int, most: int
     ) -> Mapping[str, tuple[bytes, bool]]:
         """Return the plain files of a directory by path, or of one file under `""`: bytes, and whether it runs."""
-        ...
-
-
-class Messages(Protocol):
-    """The message room."""
-
-    def post_in(
-        self,
-        tx: Tx,
-        *,
-        sender: tuple[str | None, str],
-        to: tuple[str | None, str],
-        text: str,
-        kind: str,
-        data: dict[str, Any],
-        user: str,
-        org: str,
-    ) -> str:
-        """Send inside the caller's transaction; parties are agent id (None: the person) and name. Returns its id."""
         ...

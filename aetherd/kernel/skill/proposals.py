@@ -11,9 +11,9 @@ from aetherd.core.ids import new_id
 from aetherd.kernel.skill.book import of_user
 from aetherd.kernel.skill.events import SkillApproved, SkillProposed, SkillRejected
 from aetherd.kernel.skill.models import SkillApprove, SkillPropose
-from aetherd.kernel.skill.ports import Messages
 from aetherd.kernel.skill.tables import ProposalRow, ShareRow, SkillRow, VersionRow
 from aetherd.operations.operation import Call
+from aetherd.operations.posting import Posting
 from aetherd.store import Store, Tx
 
 OPEN = 20  # of one agent that may wait at once
@@ -23,7 +23,7 @@ OWNER = "owner"  # the person, as a party to messages
 class Proposals:
     """Writes proposals and decisions, and tells both sides."""
 
-    def __init__(self, store: Store, messages: Messages, now: Callable[[], str]) -> None:
+    def __init__(self, store: Store, messages: Posting, now: Callable[[], str]) -> None:
         self._store, self._messages, self._now = store, messages, now
 
     def propose_in(

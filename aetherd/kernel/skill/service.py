@@ -24,7 +24,7 @@ from aetherd.kernel.skill.composing import composed
 from aetherd.kernel.skill.events import SkillFinished, SkillRemoved, SkillReverted, SkillShared
 from aetherd.kernel.skill.finding import LEAN
 from aetherd.kernel.skill.making import Making, written
-from aetherd.kernel.skill.ports import Agents, Files, Messages, Processes
+from aetherd.kernel.skill.ports import Agents, Files, Processes
 from aetherd.kernel.skill.proposals import OWNER, Proposals
 from aetherd.kernel.skill.recipe import Recipe, accepted, read
 from aetherd.kernel.skill.runner import Runner, cut
@@ -35,6 +35,7 @@ from aetherd.kernel.skill.tree import MAIN, STEPS, Tree
 from aetherd.kernel.skill.trying import Trying
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.operations.posting import Posting
 from aetherd.runtime import Skill as Linked
 from aetherd.store import Store, Tx
 
@@ -53,7 +54,7 @@ class SkillService:
         agent: Agents,
         process: Processes,
         fs: Files,
-        message: Messages,
+        message: Posting,
     ) -> None:
         self._store, self._clock, self._agents = store, clock, agent
         self._shelf = Shelf(settings.home / "skills")

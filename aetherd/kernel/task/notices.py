@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aetherd.kernel.task.ports import Messages
 from aetherd.kernel.task.rows import SHOWN, Record
 from aetherd.operations.operation import Call
+from aetherd.operations.posting import Posting
 from aetherd.store import Tx
 
 OWNER = "owner"  # the person as the one who delegates
@@ -23,7 +23,7 @@ def how(key: str) -> str:
 class Notices:
     """Tells the assignee what there is to do, and the delegator how it goes."""
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Posting) -> None:
         self._messages = messages
 
     def offer(self, tx: Tx, row: Record) -> None:

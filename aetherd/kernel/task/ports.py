@@ -44,22 +44,3 @@ class Processes(Protocol):
     async def start(self, call: Call, also: Also, **wish: Any) -> object:
         """Spawn as the caller, and write something in the same transaction; keywords are those of process.spawn."""
         ...
-
-
-class Messages(Protocol):
-    """The message room."""
-
-    def post_in(
-        self,
-        tx: Tx,
-        *,
-        sender: tuple[str | None, str],
-        to: tuple[str | None, str],
-        text: str,
-        kind: str,
-        data: dict[str, Any],
-        user: str,
-        org: str,
-    ) -> str:
-        """Send inside the caller's transaction; parties are agent id (None: the person) and name. Returns its id."""
-        ...

@@ -35,11 +35,12 @@ from aetherd.kernel.task.models import (
 )
 from aetherd.kernel.task.notices import OWNER, Notices, how
 from aetherd.kernel.task.parts import keys_of
-from aetherd.kernel.task.ports import Agents, Messages, Processes
+from aetherd.kernel.task.ports import Agents, Processes
 from aetherd.kernel.task.queue import SWEPT, Queue
 from aetherd.kernel.task.rows import SHOWN, Record
 from aetherd.kernel.task.tables import TaskRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.operations.posting import Posting
 from aetherd.store import Store, Tx
 from aetherd.store.rows import bare, fetch
 
@@ -51,7 +52,7 @@ NOBODY = ("", "")
 class TaskService:
     """Keeps the queues, and the promise that one claim wins."""
 
-    def __init__(self, store: Store, clock: Clock, agent: Agents, process: Processes, message: Messages) -> None:
+    def __init__(self, store: Store, clock: Clock, agent: Agents, process: Processes, message: Posting) -> None:
         self._store, self._clock, self._agents, self._processes = store, clock, agent, process
         self._queue = Queue(clock, Notices(message))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from aetherd.core.clock import stamp
 from aetherd.core.errors import Conflict, NotFound
 from aetherd.kernel.terminal.models import Terminal
-from aetherd.kernel.terminal.ports import Place, Processes
+from aetherd.kernel.terminal.ports import Processes
 from aetherd.kernel.terminal.tables import TerminalRow
+from aetherd.operations.beside import Place
 from aetherd.operations.operation import Call, Owner
 from aetherd.shim.client import Hello
 from aetherd.store import Store
