@@ -6,7 +6,7 @@ STAMPS := .stamps
 STATIC := aetherd/web/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: install run system test test-images check fix gen ui bench conformance lock clean
+.PHONY: install run system test test-images test-runtimes check fix gen ui bench conformance runtimes lock clean
 
 install: $(STAMPS)/run $(STATIC)  ## make .venv with everything but test tools, and build the console
 
@@ -25,6 +25,9 @@ test: $(STAMPS)/test $(STAMPS)/mcp-suite $(STATIC) check  ## check everything, t
 test-images: $(STAMPS)/test  ## build the images for Docker that tests use; without them some are skipped
 	$(BIN)/python -m tests.docker_engine
 
+test-runtimes: $(STAMPS)/test  ## install the runtimes that tests drive (2.5 GB); without them some are skipped
+	$(BIN)/python -m tests.installed
+
 check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contracts, generated files, file sizes
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
@@ -33,6 +36,7 @@ check: $(STAMPS)/test $(STAMPS)/ui-modules  ## format, lint, types, import contr
 	$(BIN)/python -m aetherd.daemon.catalog --check
 	$(BIN)/python scripts/file_sizes.py
 	$(BIN)/python scripts/menus.py
+	$(BIN)/python -m tests.conformance_runtimes.matrix
 	scripts/node npm --prefix ui run --silent check
 
 fix: $(STAMPS)/test  ## format and mend what can be mended
@@ -49,6 +53,9 @@ bench: $(STAMPS)/test $(STATIC)  ## the figures of the README, ours and a peer's
 
 conformance: $(STAMPS)/test $(STAMPS)/mcp-suite  ## the official MCP conformance suite, on our HTTP stack
 	$(BIN)/python -m tests.conformance_mcp.run
+
+runtimes: $(STAMPS)/test  ## every installed runtime, the same task and behaviours, one table (ARGS="codex --write")
+	$(BIN)/python -m tests.conformance_runtimes.run $(ARGS)
 
 lock:  ## renew the locked requirements (no index addresses in them)
 	scripts/lock

@@ -57,6 +57,7 @@ class Gateway:
     url: str  # as it is where the agent runs, such as http://127.0.0.1:3001/llm
     token: str  # goes where the provider's SDK puts its key
     providers: frozenset[str]  # those that can be used
+    frugal: bool = False  # the run has a budget: ask for no longer answers than are needed, as each is reserved whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Package:
     npm: tuple[str, ...] = ()  # pinned: name@version; the first is the runtime itself
     node: str | None = None  # version of the npm package `node-linux-<arch>`, when it needs Node
     program: str = ""  # the file to run, below the prefix
+    drop: tuple[str, ...] = ()  # files it would work off in place at its first start, where nothing can be written
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from house import Running, forget_environment, run_house, seed_database, usual_t
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the long ones."""
     config.addinivalue_line("markers", "nightly: takes minutes; runs only when asked for with -m")
+    config.addinivalue_line("markers", "runtimes: needs a runtime that `make test-runtimes` installs; else skipped")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

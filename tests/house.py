@@ -35,7 +35,7 @@ from aetherd.store.engine import prepare
 def forget_environment(patch: pytest.MonkeyPatch) -> None:
     """Take away what the machine's own settings would change."""
     for name in list(os.environ):
-        if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_")):
+        if name.startswith(("AETHER_", "ANTHROPIC_", "CLAUDE_", "OPENAI_", "GEMINI_", "GOOGLE_", "OLLAMA_")):
             patch.delenv(name)
 
 

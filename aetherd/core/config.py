@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aetherd.core.errors import Invalid
 
 # Named by the public interface, so that they can be set already; what they are for is not built yet.
 WITHOUT_EFFECT = ("secret", "registration_open", "node_name", "node_capacity")
+
+
+class AcpAgent(BaseModel):
+    """An agent of the person's own that speaks the Agent Client Protocol: `[acp.NAME]` in aetherd.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: tuple[str, ...] = Field(min_length=1, description="the program and its arguments")
+    env: dict[str, str] = Field(
+        default={}, description="its environment; {gateway} and {token} are the model gateway's address and key"
+    )
+    modes: tuple[str, ...] = Field(default=(), description="the first of these session modes that it offers is chosen")
 
 
 class Settings(BaseSettings):
@@ -98,6 +110,14 @@ class Settings(BaseSettings):
     )
     docker_host: str = Field(
         default="unix:///var/run/docker.sock", description="socket of the Docker engine for sandboxes; empty: use none"
+    )
+    acp: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,29}$")], AcpAgent] = Field(
+        default={}, description="agents of your own that speak ACP, as runtimes acp:NAME: command, env, modes"
+    )
+    otel_endpoint: str | None = Field(
+        default=None,
+        description="send traces here by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; needs the extra "
+        "`otel`. They hold names, times and counts, no contents",
     )
     claude_path: Path | None = Field(default=None, description="the claude binary; default: extra `claude`, then PATH")
 

@@ -14,6 +14,7 @@ NEWEST = LARGEST  # above every row number: where a list starts that shows the n
 Count = Annotated[int, Field(ge=0, le=LARGEST)]  # from 0
 Serial = Annotated[int, Field(ge=1, le=LARGEST)]  # from 1, as rows are numbered
 Pid = Serial  # a process id of ours
+USD = Annotated[float, Field(ge=0, le=1_000_000)]  # of a budget; in nanodollars it still fits, also summed up
 MB = Annotated[int, Field(ge=1, le=1 << 30)]  # of a limit; in bytes it still fits
 
 

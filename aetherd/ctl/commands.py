@@ -274,12 +274,15 @@ def perform(
     """Run the operation and show what it answers."""
     name, shots = entry["name"], pictures.fields(entry)
     answers = client.stream(name, body) if follows(entry, body, as_json) else [client.invoke(name, body)]
-    for answer in answers:
-        shown = pictures.kept(shots, json.loads(answer), output) if shots else None
-        if as_json:
-            render.out(answer.decode())
-        else:
-            SHOWN.get(name, render.show)(shown or json.loads(answer))
+    try:
+        for answer in answers:
+            shown = pictures.kept(shots, json.loads(answer), output) if shots else None
+            if as_json:
+                render.out(answer.decode())
+            else:
+                SHOWN.get(name, render.show)(shown or json.loads(answer))
+    finally:
+        render.settle()
 
 
 def _output(part: dict[str, Any]) -> None:
@@ -291,7 +294,15 @@ def _screen(screen: dict[str, Any]) -> None:
         render.out(render.safe(str(line)))
 
 
-SHOWN: dict[str, Callable[[dict[str, Any]], None]] = {"process.output": _output, "terminal.read": _screen}
+def _progress(told: dict[str, Any]) -> None:
+    render.progress(f"{told['runtime']} {told['version']}", str(told["step"]), str(told["detail"]), told["elapsed_s"])
+
+
+SHOWN: dict[str, Callable[[dict[str, Any]], None]] = {
+    "process.output": _output,
+    "runtime.install": _progress,
+    "terminal.read": _screen,
+}
 
 
 class Room(click.Group):

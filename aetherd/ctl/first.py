@@ -19,7 +19,7 @@ GOAL = "Show that aetherd works on this machine: use your tools, write a report,
 def first_agent(ctx: click.Context) -> None:
     """Run a builtin agent to its result, then print where the console is. It needs no model key: it is a demo."""
     client = client_of(ctx)
-    wish = {"runtime": "builtin", "goal": GOAL, **_without_walls(client)}
+    wish = {"runtime": "builtin", "model": "demo", "goal": GOAL, **_without_walls(client)}
     process = json.loads(client.invoke("process.spawn", wish))
     render.out(f"\nThe first agent: {process['name']}, process {process['pid']}, runtime builtin (demo, no model)")
     _follow(client, process["pid"])

@@ -61,6 +61,29 @@ def raw(text: str) -> None:
     sys.stdout.flush()
 
 
+def progress(what: str, step: str, detail: str, elapsed_s: float) -> None:
+    """Show how far something is: one line that changes on a terminal, a line for each new step elsewhere."""
+    room = shutil.get_terminal_size((100, 24)).columns - 1
+    line = _cut(f"{what}  {elapsed_s:5.1f} s  {plain(step)}: {plain(detail)}", room)
+    if sys.stdout.isatty():
+        out(f"\r\x1b[2K{line}", newline=False)
+        sys.stdout.flush()
+        _told[what] = step
+    elif _told.get(what) != step:
+        _told[what] = step
+        out(line)
+
+
+def settle() -> None:
+    """End the line that was changing, so that what comes next has its own."""
+    if _told and sys.stdout.isatty():
+        out("")
+    _told.clear()
+
+
+_told: dict[str, str] = {}  # the step that was shown last, by what it is about
+
+
 def show(value: dict[str, Any]) -> None:
     """Show an output: a table when it is a list of things, its fields otherwise."""
     lists = [name for name, item in value.items() if isinstance(item, list) and _objects(item)]

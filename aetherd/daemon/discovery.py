@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path
 
 import aetherd_mcp
 from aetherd.core.config import Settings
 from aetherd.operations.doors import Relay
+from aetherd.operations.observed import Behaviour, Observations, Seen
 from aetherd.runtime import Runtime
+from aetherd_runtimes.acp_runtime import Configured
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +29,23 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
             found[entry.name] = adapter(**options)
         except Exception:
             logger.exception("runtime %s cannot be loaded", entry.name)
+    for name, agent in settings.acp.items():
+        adapter = Configured(name, agent.command, agent.env, agent.modes)
+        found[adapter.name] = adapter  # also in the place of one of ours, if a person wants so
+    return found
+
+
+def observations() -> Observations:
+    """Return what the conformance bench saw of the runtimes that come with aetherd: `make runtimes` writes it."""
+    table = files("aetherd_runtimes").joinpath("matrix.json")
+    if not table.is_file():
+        return Observations()
+    kept = json.loads(table.read_text("utf-8"))
+    summaries, found = kept["behaviours"], Observations()
+    for name, seen in kept["runtimes"].items():
+        told = seen["observed"].items()
+        words = (Behaviour(key, summaries.get(key, key), word["holds"], word["note"]) for key, word in told)
+        found[name] = Seen(seen["version"], tuple(words))
     return found
 
 

@@ -15,13 +15,15 @@ import anyio
 from aetherd import __version__
 from aetherd.core.clock import Clock, SystemClock
 from aetherd.core.config import Settings
-from aetherd.daemon.discovery import relay
+from aetherd.daemon.discovery import observations, relay
 from aetherd.events import EventLog, Hub
 from aetherd.operations.catalog import catalog
 from aetherd.operations.dispatch import Authorise, Dispatcher, Guard, validate
 from aetherd.operations.doors import Doors, Relay
 from aetherd.operations.house import House
 from aetherd.operations.lifecycle import Lifecycle
+from aetherd.operations.metrics import Metrics
+from aetherd.operations.observed import Observations
 from aetherd.operations.operation import Call, Owner, operations_of
 from aetherd.operations.registry import Registry
 from aetherd.runtime import Runtime
@@ -30,7 +32,7 @@ from aetherd.store import Store
 logger = logging.getLogger(__name__)
 
 # The onion, outermost first. A room offers "guards.<slot>"; an empty slot is passed through.
-GUARDS = ("audit", "scope", "validate", "subject", "quota", "approve")
+GUARDS = ("metric", "audit", "scope", "validate", "subject", "quota", "approve")
 
 
 # Closed to everybody else; agents are bound through what they must pass (kernel/process/host.py).
@@ -67,7 +69,7 @@ class Kernel:
         self.registry = Registry()
         self.dispatcher = Dispatcher(self.registry, ())
         self.doors = Doors()
-        self.lifecycle = Lifecycle(health=self.health, started=self.clock.monotonic())
+        self.lifecycle = Lifecycle(health=self.health, gauges=self.gauges, started=self.clock.monotonic())
         self.rooms: dict[str, Any] = {}
         self._given: dict[type, Any] = {
             Settings: settings,
@@ -79,7 +81,9 @@ class Kernel:
             Doors: self.doors,
             Relay: relay(),
             Lifecycle: self.lifecycle,
+            Metrics: Metrics(),
             Runtimes: Runtimes(runtimes),
+            Observations: observations(),
         }
         classes = list(rooms)
         for service in classes:
@@ -170,8 +174,9 @@ class Kernel:
                 name.removeprefix("attach."): thing for name, thing in self.offers.items() if name.startswith("attach.")
             },
             files=self.offers.get("files"),
+            llm=self.offers.get("llm"),
             health=self.health,
-            metrics=self.metrics,
+            metrics=self.offers.get("metrics"),
             stop=lambda: self.lifecycle.stop(),
         )
 
@@ -192,7 +197,7 @@ class Kernel:
             found[name] = service.health() if hasattr(service, "health") else {"ok": True}
         return found
 
-    def metrics(self) -> dict[str, float]:
+    def gauges(self) -> dict[str, float]:
         """Return every room's gauges."""
         found: dict[str, float] = {"aetherd_events_newest_id": float(self.hub.newest)}
         for service in self.rooms.values():

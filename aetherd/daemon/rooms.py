@@ -14,12 +14,15 @@ from aetherd.kernel.fs import FsService
 from aetherd.kernel.gpu import GpuService
 from aetherd.kernel.memory import MemoryService
 from aetherd.kernel.message import MessageService
+from aetherd.kernel.metric import MetricService
+from aetherd.kernel.model import ModelService
 from aetherd.kernel.network import NetworkService
 from aetherd.kernel.plan import PlanService
 from aetherd.kernel.process import ProcessService
 from aetherd.kernel.profile import ProfileService
 from aetherd.kernel.quota import QuotaService
 from aetherd.kernel.reflection import ReflectionService
+from aetherd.kernel.runtime import RuntimeService
 from aetherd.kernel.sandbox import SandboxService
 from aetherd.kernel.skill import SkillService
 from aetherd.kernel.snapshot import SnapshotService
@@ -48,6 +51,7 @@ ROOMS: tuple[type, ...] = (
     MemoryService,
     MessageService,
     QuotaService,
+    ModelService,
     GpuService,
     WorkspaceService,
     WorktreeService,
@@ -60,6 +64,8 @@ ROOMS: tuple[type, ...] = (
     FeedbackService,
     ReflectionService,
     ProfileService,
+    RuntimeService,
     SystemService,
+    MetricService,
     ToolService,
 )

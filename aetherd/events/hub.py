@@ -172,6 +172,11 @@ class Hub:
         self._count = 0
         self.newest = 0  # id of the last published event
 
+    @property
+    def subscribers(self) -> int:
+        """How many listen."""
+        return self._count
+
     async def start(self) -> None:
         """Learn the newest id; call once, before the first publish."""
         _, self.newest = await self.bounds()

@@ -36,6 +36,11 @@ class Bounded:
     state: str
     started_at: str | None
     limits: Mapping[str, Any]
+    metered: bool = False  # its calls to models go through the gateway
+    budget_usd: float | None = None  # for it and all it starts
+    claimed_usd: float = 0.0  # as its runtime tells
+    claimed_tokens: int = 0
+    tool_calls: int = 0  # as its runtime tells
 
 
 class Bounds(Protocol):
@@ -51,6 +56,10 @@ class Bounds(Protocol):
 
         Returns the limits now in force. Raises `NotFound`, `Conflict`, `Invalid` and `Unavailable`.
         """
+        ...
+
+    async def measured(self, pid: int) -> Usage | None:
+        """Return what the kernel measures of a process's pool; None where it has none, and only `usage` tells."""
         ...
 
     async def usage(self, pid: int) -> Usage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from aetherd.core.config import Settings
 from aetherd.events import Hub
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.doors import Doors
+from aetherd.operations.gateway import ModelGateway
 from aetherd.operations.grants import Grants
 from aetherd.operations.operation import Call, Face, ProgressFn
 from aetherd.operations.registry import Registry
@@ -127,8 +128,9 @@ class House:
     catalog: dict[str, Any]
     attach: Mapping[str, Attach] = field(default_factory=dict)
     files: FileBodies | None = None
+    llm: ModelGateway | None = None
     health: Callable[[], dict[str, Any]] = dict
-    metrics: Callable[[], dict[str, float]] = dict
+    metrics: Callable[[Call, Mapping[str, float]], Awaitable[bytes]] | None = None  # the text of /metrics
     static: Path | None = None  # the built console
     stop: Callable[[], None] = lambda: None  # ask the daemon to end
     ready: bool = False

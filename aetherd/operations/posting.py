@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 from aetherd.store import Tx
 
+OWNER = "owner"  # the person, as a party to messages
+HOUSE = "aetherd"  # the daemon itself
+
 
 class Posting(Protocol):
     """The part of the message room that others write through."""

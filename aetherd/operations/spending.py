@@ -39,6 +39,17 @@ class Spent:
     took_ms: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What calls to models came to, by the provider's usage fields."""
+
+    nano_usd: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+
+
 class Money(Protocol):
     """The ledger."""
 

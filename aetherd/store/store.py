@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ class Store:
         self.path, self._recorder = path, recorder
         self._publish: Callable[[list[Any]], None] = lambda _logged: None
         self._extend: list[Callable[[sqlite3.Connection], None]] = []
+        self.took: Callable[[float], None] = lambda _seconds: None  # told how long each write waited for its commit
         self._limiter = anyio.CapacityLimiter(READERS)
 
     def on_commit(self, publish: Callable[[list[Any]], None]) -> None:
@@ -71,8 +73,10 @@ class Store:
         back here and leaves no trace. A caller cancelled meanwhile learns the outcome first, and ends at its
         next wait: what stands in the database and what follows from it in memory do not part.
         """
+        begun = time.monotonic()
         with anyio.CancelScope(shield=True):
             result = await self._writer.submit(work, origin.get(), rider.get())
+        self.took(time.monotonic() - begun)
         return result
 
     async def read(self, query: Callable[[Session], T]) -> T:
@@ -83,6 +87,11 @@ class Store:
                 return query(session)
 
         return await anyio.to_thread.run_sync(run, limiter=self._limiter)
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How many writes wait for the writer, and for how many seconds the oldest of them has."""
+        return self._writer.waiting
 
     @property
     def trouble(self) -> str:

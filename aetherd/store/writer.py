@@ -122,6 +122,7 @@ class _Work(Generic[L]):
     error: BaseException | None = None
     rode: bool = False
     afters: list[Callable[[], object]] = field(default_factory=list)
+    at: float = field(default_factory=time.monotonic)
 
 
 class Writer:
@@ -150,6 +151,12 @@ class Writer:
             self._wake.notify()
         if self._thread is not None:
             self._thread.join(deadline)
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How many works are queued, and the age of the oldest in seconds."""
+        with self._wake:
+            return len(self._queue), time.monotonic() - self._queue[0].at if self._queue else 0.0
 
     def submit(self, run: Callable[[Tx], L], origin: Origin, slot: RiderSlot | None) -> asyncio.Future[L]:
         """Queue one work; called on the event loop."""

@@ -16,11 +16,12 @@ from aetherd.web.console import Console
 from aetherd.web.events import Events
 from aetherd.web.files import Files
 from aetherd.web.health import Health
+from aetherd.web.llm import PREFIX, Llm
 from aetherd.web.oauth import OAuth
 from aetherd.web.streams import Streams
 from aetherd.web.ws import Socket
 
-AT_A_DOOR = ("/mcp", "/v1/", "/healthz")  # what a hosted process reaches at its own socket
+AT_A_DOOR = ("/mcp", "/v1/", "/llm/", "/healthz")  # what a hosted process reaches at its own socket
 
 
 class Web:
@@ -29,7 +30,7 @@ class Web:
     def __init__(self, house: House, *, mcp: ASGIApp | None = None) -> None:
         self.streams = Streams()
         self.login = Login(house)
-        self._mcp = mcp
+        self._mcp, self._llm = mcp, Llm(house, self.streams)
         api, events = Api(house, self.streams), Events(house, self.streams)
         health, oauth = Health(house, self.streams, self.login), OAuth(house, self.login)
         self._router = Router(
@@ -95,9 +96,11 @@ class Web:
         if (door := scope.get("state", {}).get("door")) is not None:
             scope["aether.door"] = door
             if not path.startswith(AT_A_DOOR):
-                raise NotFound("a process is served /mcp, /v1 and /healthz here")
+                raise NotFound("a process is served /mcp, /v1, /llm and /healthz here")
         if self._mcp is not None and (path == "/mcp" or path.startswith("/mcp/")):
             await self._mcp(scope, receive, send)  # which looks at the bearer itself
+        elif path.startswith(PREFIX) and scope["type"] == "http":
+            await self._llm(scope, receive, send)  # and so does this: a token can be where an SDK puts its key
         else:
             await self._router(scope, receive, send)
 

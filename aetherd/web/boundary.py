@@ -21,6 +21,7 @@ from aetherd.web.streams import Stopping
 logger = logging.getLogger(__name__)
 
 BODY = 4 * 1024 * 1024
+OWN_BOUND = ("/v1/files/", "/llm/")  # bodies that are larger, and bounded where they are read
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(?::(\d{1,5}))?", re.IGNORECASE | re.ASCII)
 API = ("/v1/", "/mcp", "/llm", "/hooks", "/metrics", "/readyz")
 
@@ -64,7 +65,7 @@ class Boundary:
         try:
             check_host(scope)
             check_origin(scope)
-            if scope["type"] == "http" and not scope["path"].startswith("/v1/files/"):
+            if scope["type"] == "http" and not scope["path"].startswith(OWN_BOUND):
                 receive = bounded(scope, receive)
             await self._app(scope, receive, sending)
             return

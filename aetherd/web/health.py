@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aetherd import __version__
+from aetherd.core.errors import Unavailable
 from aetherd.operations.house import House
 from aetherd.web.answers import NO_STORE, json_answer
 from aetherd.web.auth import Login, authenticate, only
 from aetherd.web.streams import Streams
 
-NAME = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})?", re.DOTALL)
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health:
@@ -39,22 +37,10 @@ class Health:
         return json_answer(body, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """GET /metrics: gauges in Prometheus' text form."""
+        """GET /metrics: all series in Prometheus' text form."""
         only(request, "GET", "HEAD")
-        await authenticate(self._house, request.scope)
-        values = {**self._house.metrics(), "aetherd_open_streams": float(len(self._streams))}
-        return Response(prometheus(values), 200, NO_STORE, "text/plain; version=0.0.4")
-
-
-def prometheus(values: dict[str, float]) -> str:
-    """Write gauges; names may carry labels, and a family is announced once."""
-    lines, announced = [], set()
-    for name, value in sorted(values.items()):
-        if (match := NAME.fullmatch(name)) is None:
-            continue
-        if match[1] not in announced:
-            announced.add(match[1])
-            lines.append(f"# TYPE {match[1]} gauge")
-        number = value if math.isfinite(value) else math.nan
-        lines.append(f"{name} {'NaN' if math.isnan(number) else repr(float(number))}")
-    return "\n".join(lines) + "\n"
+        call, _ = await authenticate(self._house, request.scope)
+        if self._house.metrics is None:
+            raise Unavailable("this house counts nothing: it has no room `metric`")
+        text = await self._house.metrics(call, {"aetherd_open_streams": float(len(self._streams))})
+        return Response(text, 200, NO_STORE, TEXT)

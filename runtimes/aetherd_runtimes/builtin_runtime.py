@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,51 +17,42 @@ from typing import Any
 import aetherd_runtimes
 from aetherd import __version__
 from aetherd.core.errors import Invalid, Unavailable
-from aetherd.runtime import (
-    Capabilities,
-    Decoder,
-    Delta,
-    Ended,
-    File,
-    Hints,
-    Input,
-    Interrupt,
-    Launch,
-    Output,
-    Report,
-    Runtime,
-    Say,
-    SessionStarted,
-    Spawn,
-    Text,
-    Thought,
-    Told,
-    ToolCalled,
-    ToolReturned,
-    Trouble,
-    TurnEnded,
-    TurnStarted,
-    Unread,
-    Used,
-    Verdict,
-)
-from aetherd_runtimes.builtin.protocol import bounded
-from aetherd_runtimes.command import SEARCH_PATH, judge_exit
+from aetherd.runtime import Capabilities, Decoder, File, Hints, Launch, Output, Report, Runtime, Spawn
+from aetherd_runtimes import builtin_portable
+from aetherd_runtimes.builtin import loop
+from aetherd_runtimes.builtin.choice import ENVIRONMENT, Choice, Unfit, choose
+from aetherd_runtimes.builtin.script import is_script
+from aetherd_runtimes.command import SEARCH_PATH
+from aetherd_runtimes.lines import LineDecoder
 
 PACKAGE = Path(aetherd_runtimes.__file__).resolve().parent
-OUTCOMES = ("completed", "failed", "interrupted", "limited")
 NO_INTERPRETER = "this aetherd has no Python interpreter of its own to run it: install aetherd with pip in a venv"
+SESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")  # never a path
+LOADED = (
+    "agent",
+    "client",
+    "compaction",
+    *(f"dialects.{name}" for name in ("anthropic", "gemini", "ollama", "openai")),
+)
+DEMO = "demo"  # the model that is none
+MOST_STEPS = 200
+SMALLEST_WINDOW = 4_000
 
 
 class Builtin:
     """Hosts the loop that comes with aetherd; without a model it is a scripted demonstration, and says so."""
 
     name = "builtin"
-    capabilities = Capabilities(structured=True, steer=True, interrupt=True, echo=True, skills=True)
+    capabilities = Capabilities(
+        structured=True, steer=True, interrupt=True, resume=True, permissions=True, echo=True, skills=True
+    )
     hints = Hints(
         title="Builtin",
-        summary="A small agent loop that comes with aetherd. No model yet: it runs a scripted demonstration.",
+        summary="A small agent loop that comes with aetherd, for models of Anthropic, OpenAI, Google, Ollama and "
+        "whoever is compatible; where none is configured it runs a scripted demonstration.",
+        needs=ENVIRONMENT,
     )
+    keeping = builtin_portable.KEEPING
 
     def check(self) -> Report:
         """Look whether there is an interpreter and whether the loop can be imported by it."""
@@ -69,7 +60,8 @@ class Builtin:
             return Report(available=False, missing=NO_INTERPRETER)
         try:
             # this also leaves the bytecode, which an agent with a uid of its own could not write
-            importlib.import_module("aetherd_runtimes.builtin.loop")
+            for name in LOADED:
+                importlib.import_module(f"aetherd_runtimes.builtin.{name}")
         except ImportError as error:
             return Report(available=False, missing=f"{error}: install aetherd again")
         return Report(available=True, version=__version__, path=sys.executable)
@@ -78,8 +70,8 @@ class Builtin:
         """Run the loop on pipes, with nothing of the daemon's environment, path or site-packages."""
         if not sys.executable:
             raise Unavailable(NO_INTERPRETER)
-        if spawn.resume:
-            raise Invalid("the runtime builtin cannot resume a conversation", field="resume")
+        if spawn.session and not SESSION.fullmatch(spawn.session):  # the agent's own word: it names a file
+            raise Invalid("that is no conversation of the runtime builtin", runtime=self.name)
         if spawn.mode == "tui":
             raise Invalid("the runtime builtin has no screen of its own", field="mode")
         settings = spawn.config / "builtin.json"
@@ -103,7 +95,7 @@ class Builtin:
 
     def decoder(self, spawn: Spawn, state: dict[str, Any] | None = None) -> Decoder:
         """Return a decoder of its JSON lines."""
-        return BuiltinDecoder(state)
+        return LineDecoder(state, permissions=True)
 
     def transcript(self, spawn: Spawn, since: float) -> Iterable[Output]:
         """Return nothing: it opens no TUI."""
@@ -113,16 +105,53 @@ class Builtin:
         """Return None: it opens no TUI, so the conversation stays."""
         return None
 
+    def holds(self, paths: Collection[str], session: str) -> bool:
+        """Tell whether the record of a conversation is among these files."""
+        return f"{builtin_portable.PLACE}/{session}.jsonl" in paths
+
+    def fork(self, home: Path, session: str, fresh: str, cwd: tuple[Path, Path]) -> None:
+        """Copy a conversation to another id, in a home that nobody uses yet; it names no directory."""
+        builtin_portable.copy(home, session, fresh)
+
     def _settings(self, spawn: Spawn) -> str:
+        choice = _choice(spawn)
         return json.dumps(
             {
                 "session": spawn.session,
-                "model": spawn.model,
+                "resume": spawn.resume,
+                "record": str(spawn.home / builtin_portable.PLACE),
+                "choice": None if choice is None else asdict(choice),
+                "token": spawn.gateway.token if spawn.gateway and choice and choice.gateway else "",
+                "window": _number(spawn, loop.WINDOW, 0, SMALLEST_WINDOW),
+                "steps": _number(spawn, loop.STEPS, loop.NO_STEPS if choice is None else MOST_STEPS, 1),
+                "seconds": float(_number(spawn, loop.SECONDS, 0, 1)),
                 "context": "\n\n".join(part for part in (spawn.context, _skills(spawn)) if part),
                 "idle_exit_s": spawn.idle_exit_s,
                 "version": __version__,
             }
         )
+
+
+def _choice(spawn: Spawn) -> Choice | None:
+    """Return the model, None for a demonstration: asked for, its goal a script, or no model configured."""
+    if spawn.model == DEMO or is_script(spawn.goal or ""):
+        return None
+    gateway = spawn.gateway
+    try:
+        if gateway is None:
+            return choose(spawn.model, spawn.env)
+        return choose(spawn.model, spawn.env, gateway.url.rstrip("/"), gateway.providers)
+    except Unfit as error:
+        raise Invalid(str(error), field="model") from error
+
+
+def _number(spawn: Spawn, name: str, default: int, least: int) -> int:
+    """Return a setting of the environment."""
+    if (given := spawn.env.get(name)) is None:
+        return default
+    if not given.isdecimal() or int(given) < least:
+        raise Invalid(f"{name} is a whole number of at least {least}, not {given[:40]!r}", field="env")
+    return int(given)
 
 
 def _skills(spawn: Spawn) -> str:
@@ -138,185 +167,6 @@ def needs() -> tuple[Path, ...]:
     interpreter = Path(sys.executable)
     paths = (Path(sys.prefix), Path(sys.base_prefix), interpreter, interpreter.resolve(), PACKAGE)
     return tuple(dict.fromkeys(paths))
-
-
-class BuiltinDecoder:
-    """Translates the lines, and remembers how the last turn ended."""
-
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        state = state or {}
-        self._session: dict[str, Any] | None = state.get("session")
-        self._in_turn = bool(state.get("in_turn", False))
-        self._outcome: str | None = state.get("outcome")
-        self._error: str | None = state.get("error")
-
-    def decode(self, line: bytes) -> Iterable[Output]:
-        """Translate one line; what is not of the protocol comes back unread."""
-        text = line.decode("utf-8", "replace")
-        if not text.strip():
-            return ()
-        try:
-            message = Facts(_parse(text))
-            output = _WORDS[message.text("type")](message)
-        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
-            return (Unread(bounded(text)),)
-        match output:
-            case SessionStarted():
-                if self._session == (session := asdict(output)):
-                    return ()
-                self._session = session
-            case TurnStarted():
-                self._in_turn = True
-            case TurnEnded(outcome=outcome, error=error):
-                self._in_turn, self._outcome, self._error = (
-                    False,
-                    outcome,
-                    bounded(error, 1000) if error else None,
-                )
-        return (output,)
-
-    def encode(self, message: Input) -> bytes | None:
-        """Return a line; nothing ever asks for permission, so an answer has no form."""
-        match message:
-            case Say(id, text, priority):
-                return _line(type="say", id=id, text=text, priority=priority)
-            case Interrupt(id):
-                return _line(type="interrupt", id=id)
-        return None
-
-    def close(self) -> bytes | None:
-        """Return None: it ends by itself, after the running turn, when its input is closed."""
-        return None
-
-    def rest(self) -> Iterable[Output]:
-        """Leave nothing open."""
-        return ()
-
-    def judge(self, ended: Ended) -> Verdict:
-        """Go by the last turn when it exited by itself, else by the exit."""
-        if ended.code != 0:
-            return judge_exit(ended)
-        if self._in_turn:
-            return Verdict("killed") if ended.wanted else Verdict("failed", "it ended in the middle of a turn")
-        match self._outcome:
-            case "failed":
-                return Verdict("failed", self._error)
-            case "limited":
-                return Verdict("limited", self._error)
-            case "interrupted":
-                return Verdict("killed", "its last turn was interrupted")
-        return Verdict("completed")
-
-    def state(self) -> dict[str, Any]:
-        """Return the last session and turn."""
-        return {
-            "session": self._session,
-            "in_turn": self._in_turn,
-            "outcome": self._outcome,
-            "error": self._error,
-        }
-
-
-class Facts:
-    """A message whose fields are looked at before they are believed; raises `ValueError` for a wrong one."""
-
-    def __init__(self, raw: Any) -> None:
-        if not isinstance(raw, dict):
-            raise ValueError("not an object")
-        self._raw = raw
-
-    def text(self, name: str) -> str:
-        """Return a text that must be there."""
-        if not isinstance(value := self._raw[name], str):
-            raise ValueError(name)
-        return value
-
-    def maybe(self, name: str) -> str | None:
-        """Return a text or None."""
-        return None if self._raw.get(name) is None else self.text(name)
-
-    def flag(self, name: str) -> bool:
-        """Return whether a field is true."""
-        return self._raw.get(name) is True
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        """Return an object that must be there."""
-        if not isinstance(value := self._raw[name], dict):
-            raise ValueError(name)
-        return value
-
-    def count(self, name: str) -> int:
-        """Return a number of tokens."""
-        value = self._raw.get(name, 0)
-        if type(value) is not int or not 0 <= value < 2**53:
-            raise ValueError(name)
-        return value
-
-    def amount(self, name: str) -> float:
-        """Return a sum of money."""
-        value = self._raw.get(name, 0.0)
-        if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
-            raise ValueError(name)
-        return float(value)
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> Any:
-        """Return one of the choices."""
-        if (value := self.text(name)) not in choices:
-            raise ValueError(name)
-        return value
-
-
-_WORDS: dict[str, Callable[[Facts], Output]] = {
-    "session": lambda m: SessionStarted(
-        session=bounded(m.text("session"), 200),
-        model=bounded(m.maybe("model") or "", 200) or None,
-        tools_connected=m.flag("tools_connected"),
-        version=bounded(m.maybe("version") or "", 200) or None,
-    ),
-    "turn_started": lambda m: TurnStarted(),
-    "thought": lambda m: Thought(m.text("text")),
-    "text": lambda m: Text(m.text("text"), m.flag("interrupted")),
-    "delta": lambda m: Delta(m.choice("kind", ("text", "thought")), m.text("text")),
-    "told": lambda m: Told(m.text("text"), m.maybe("id")),
-    "tool_called": lambda m: ToolCalled(m.text("id"), m.text("tool"), m.mapping("input")),
-    "tool_returned": lambda m: ToolReturned(m.text("id"), bounded(m.text("text")), m.flag("is_error")),
-    "used": lambda m: Used(
-        input_tokens=m.count("input_tokens"),
-        output_tokens=m.count("output_tokens"),
-        cache_read_tokens=m.count("cache_read_tokens"),
-        cache_write_tokens=m.count("cache_write_tokens"),
-        cost_usd=m.amount("cost_usd"),
-        model=m.maybe("model"),
-    ),
-    "turn_ended": lambda m: TurnEnded(
-        outcome=m.choice("outcome", OUTCOMES),
-        text=m.text("text"),
-        error=m.maybe("error"),
-        resets_at=m.maybe("resets_at"),
-    ),
-    "trouble": lambda m: Trouble(m.text("text")),
-}
-
-
-def _parse(text: str) -> Any:
-    value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    if "\\ud" in text.lower():  # half a surrogate pair is legal JSON, but no text that can be stored
-        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    return value
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(number: str) -> float:
-    if not math.isfinite(value := float(number)):
-        raise ValueError(f"{number[:20]} is beyond any number")
-    return value
-
-
-def _line(**message: str) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 _: type[Runtime] = Builtin

@@ -31,6 +31,7 @@ VERSION_DEADLINE_S = 10
 CONFIG_LIMIT = 16 << 20  # bytes of .claude.json that are read
 SESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")  # a UUID; never an option, never a path
 CREDENTIALS = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
+FRUGAL_TOKENS = 8192  # of one answer; unasked it is 64,000 or more, some 1 USD that a small budget cannot set aside
 PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 
 # Tools that reach outside the process we supervise, or plan work behind our back: messages to other
@@ -225,6 +226,10 @@ def _environment(spawn: Spawn) -> dict[str, str]:
     }
     if spawn.mode == "tui":
         env |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    if spawn.gateway is not None and "anthropic" in spawn.gateway.providers and not any(map(spawn.env.get, PROVIDERS)):
+        env |= {"ANTHROPIC_BASE_URL": f"{spawn.gateway.url}/anthropic", "ANTHROPIC_AUTH_TOKEN": spawn.gateway.token}
+        if spawn.gateway.frugal:
+            env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(FRUGAL_TOKENS)
     # We read and write in its configuration, as root perhaps: so it is always right below the home.
     return {**env, **spawn.env, "CLAUDE_CONFIG_DIR": str(home / ".claude"), **spawn.door.env}
 
@@ -234,8 +239,9 @@ def _demand_credential(env: Mapping[str, str], config: Path) -> None:
         return
     if not (config / ".credentials.json").exists():  # left by a login in the TUI
         raise Invalid(
-            f"claude-code needs a credential: give {CREDENTIALS[0]} or {CREDENTIALS[1]} in env,"
-            f" or keep it in the file secrets/{CREDENTIALS[0]} of aetherd's home",
+            "claude-code needs a credential: keep one with the daemon, by `aetherctl model configure anthropic` or as"
+            f" the file secrets/{CREDENTIALS[0]} of its home; or give {CREDENTIALS[0]} or {CREDENTIALS[1]} in env for"
+            " this run",
             needs=list(CREDENTIALS),
         )
 

@@ -334,7 +334,7 @@ class Lines:
             return TurnEnded("completed", text)
         error = text or "; ".join(map(str, message.get("errors") or [])) or reason or str(message["subtype"])
         if (
-            message.get("api_error_status") == 429
+            message.get("api_error_status") in (429, 529)  # 529: the provider has too much to do
             or message.get("api_error") == "usage_limit_reached"
             or _LIMIT.search(error)
         ):

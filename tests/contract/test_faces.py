@@ -167,6 +167,7 @@ def test_every_operation_that_changes_something_cheaply_is_in_the_table() -> Non
         "control": "needs a person's connection that holds the lease",
         "desktop": "works an X server; tests/kernel/desktop does",
         "process": "starts and signals programs; tests/kernel/process does",
+        "runtime": "fetches programs; tests/kernel/runtime does, from a registry of its own",
         "sandbox": "works sandboxes and engines; tests/kernel/sandbox does",
         "terminal": "starts shells; tests/kernel/terminal does",
         "system": "ends the daemon",

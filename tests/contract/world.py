@@ -37,8 +37,10 @@ MORE: dict[str, dict[str, Any]] = {
     "flow.run": {"flow": {"steps": [{"set": 1}]}},
     "fs.search": {"content": "deployment"},
     "fs.watch": {"timeout_s": 0.05},
+    "metric.query": {"prefix": "aetherd_approvals"},  # what no call of the test changes
     "memory.share": {"namespace": "global"},
     "memory.update": {"importance": 0.9},
+    "model.configure": {"provider": "ollama", "base_url": "http://127.0.0.1:9"},
     "message.send": {"to": "b"},
     "plan.update": {"changes": [{"step": "1", "status": "done"}]},
     "process.spawn": {"runtime": "command", "argv": ["true"], "goal": "x"},
@@ -205,6 +207,7 @@ async def build(faces: Faces) -> World:
         "memory.id": memory.id,
         "plan.steps": [{"title": "x"}],
         "reflection.lessons": ["x"],
+        "runtime.runtime": "command",
         "template.template": "web-researcher",
         "sandbox.argv": ["true"],
         "skill": skill.id,
@@ -218,6 +221,8 @@ async def build(faces: Faces) -> World:
         "token.request": urlencode(consent),
         "message.ids": [message.id],
         "message.thread": message.thread,
+        "model.model": "some-model",
+        "model.provider": "anthropic",
         "fs.path": "notes.txt",
         "workspace": workspace.id,
         "worktree": worktree.id,
@@ -397,6 +402,10 @@ async def _quota(world: World) -> dict[str, Any]:
     return {"agent": world.a.id, "pids": 4000 + next(_numbers)}
 
 
+async def _model(world: World) -> dict[str, Any]:
+    return {"provider": "anthropic", "base_url": f"http://127.0.0.1:9/{next(_numbers)}"}
+
+
 async def _policy(world: World) -> dict[str, Any]:
     return {"agent": world.a.id, "mode": "rules", "rules": [f"site{next(_numbers)}.example"]}
 
@@ -485,6 +494,7 @@ FRESH: dict[str, Fresh] = {
     "message.send": _new(to="b", text="hello %"),
     "plan.create": _plan,
     "plan.update": _planned,
+    "model.configure": _model,
     "network.set_policy": _policy,
     "process.kill": _process,
     "process.set_priority": _priority,
@@ -537,6 +547,7 @@ ROWS = [
     "feedback",
     "memory",
     "message",
+    "model",
     "network",
     "plan",
     "profile",

@@ -62,3 +62,14 @@ def test_unwell_rooms_are_warnings_once() -> None:
         },
     }
     assert overview.warnings(found) == ["the disk is full", "gpu: not well"]
+
+
+def test_progress_is_one_line_for_each_new_step_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    render.settle()
+    for number, step in enumerate(["node", "node", "packages", "packages", "done"]):
+        render.progress("acp:codex 0.169.0", step, f"detail {number}", number)
+    assert capsys.readouterr().out.splitlines() == [
+        "acp:codex 0.169.0    0.0 s  node: detail 0",
+        "acp:codex 0.169.0    2.0 s  packages: detail 2",
+        "acp:codex 0.169.0    4.0 s  done: detail 4",
+    ]

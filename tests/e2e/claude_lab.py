@@ -52,12 +52,20 @@ def model(*steps: dict[str, Any], **script: Any) -> Iterator[ModelApi]:
         yield api
 
 
-class Claude:
-    """One Claude Code agent."""
+def give_key(daemon: Daemon, api: ModelApi) -> None:
+    """Let the daemon reach this API for runs that have no key of their own."""
+    daemon.call("model.configure", provider="anthropic", base_url=api.url, api_key=KEY)
 
-    def __init__(self, daemon: Daemon, api: ModelApi, goal: str | None = "do your task", **input: Any) -> None:
+
+class Claude:
+    """One Claude Code agent; not `direct`, its model is reached through the daemon, which alone has the key."""
+
+    def __init__(
+        self, daemon: Daemon, api: ModelApi, goal: str | None = "do your task", *, direct: bool = True, **input: Any
+    ) -> None:
         self.daemon, self.api = daemon, api
-        env = {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY, **input.pop("env", {})}
+        own = {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY} if direct else {}
+        env = {**own, **input.pop("env", {})}
         name = input.pop("name", f"claude-{next(_names)}-{daemon.key}")
         self.spawned = daemon.spawn("claude-code", goal=goal, name=name, env=env, **input)
         self.pid: int = self.spawned["pid"]

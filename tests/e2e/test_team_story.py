@@ -165,7 +165,7 @@ FLOW = {
                 "goal": "Lead: build the calculator",
                 "max_workers": 3,
                 "max_depth": 1,
-                "budget": 5.0,
+                "budget": 50.0,
             },
         },
         {"name": "report", "set": "{{ steps.team.output }}"},

@@ -12,7 +12,7 @@ import pytest
 
 from tests.docker_engine import DockerEngine, docker_base, docker_engine
 from tests.e2e import walls
-from tests.e2e.claude_lab import Claude, aether, bash, model, real, says
+from tests.e2e.claude_lab import KEY, Claude, aether, bash, give_key, model, real, says
 from tests.e2e.daemon_lab import Daemon, Refused, until
 
 __all__ = ["docker_base", "docker_engine"]
@@ -33,11 +33,13 @@ def test_a_real_claude_code_does_the_same_task_in_every_tier(house: tuple[Daemon
     who = bash("id -u > who && git init -q . && git status --short && grep Seccomp: /proc/self/status")
     remember = aether("memory_remember", content=f"deployment: the {tier} holds")
     with model(says(who, remember), says("Done.")) as api:
-        claude = Claude(daemon, api, "write down who you are", sandbox={"tier": tier})
+        give_key(daemon, api)
+        claude = Claude(daemon, api, "write down who you are", direct=False, sandbox={"tier": tier})
         claude.decide("allow_once")
         result = claude.wait()
         assert (result["outcome"], result["text"]) == ("completed", "Done.")
         assert "?? who" in str(api.requests[-1].messages)
+        assert {request.key for request in api.log} == {KEY}  # which the daemon put in
         row = claude.get()
         assert (row["sandbox"]["tier"], row["tools_connected"]) == (tier, True)
         assert claude.file("who").strip() == str(row["sandbox"]["uid"])

@@ -34,6 +34,7 @@ from aetherd.runtime import (
     Delta,
     Door,
     Ended,
+    Gateway,
     Input,
     Interrupt,
     Launch,
@@ -357,6 +358,19 @@ def test_what_the_person_gave_wins_over_generated_values_but_not_over_the_door(f
     given = {**spawn.env, "LANG": "de_DE.UTF-8", "AETHER_TOKEN": "forged"}
     env = fake.launch(dataclasses.replace(spawn, env=given)).env
     assert (env["LANG"], env["AETHER_TOKEN"]) == ("de_DE.UTF-8", "token-of-seven")
+
+
+def test_it_asks_models_through_the_gateway_unless_the_person_chose_another_way(fake: ClaudeCode, spawn: Spawn) -> None:
+    gateway = Gateway("http://127.0.0.1:3001/llm", "token-of-seven", frozenset({"anthropic"}), frugal=True)
+    env = fake.launch(dataclasses.replace(spawn, env={}, gateway=gateway)).env
+    assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:3001/llm/anthropic"
+    assert env["ANTHROPIC_AUTH_TOKEN"] == "token-of-seven"
+    assert env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "8192"  # each answer is reserved whole
+    for given in ({"CLAUDE_CODE_USE_BEDROCK": "1"}, {"ANTHROPIC_API_KEY": "own"}):
+        less = dataclasses.replace(
+            gateway, providers=frozenset({"openai"} if "ANTHROPIC_API_KEY" in given else {"anthropic"})
+        )
+        assert "ANTHROPIC_AUTH_TOKEN" not in fake.launch(dataclasses.replace(spawn, env=given, gateway=less)).env
 
 
 def test_without_a_credential_the_launch_is_refused_and_says_what_to_give(fake: ClaudeCode, spawn: Spawn) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from aetherd_runtimes.acp_kinds import Codex, Gemini, OpenCode
+from aetherd_runtimes.acp_runtime import Acp
 from aetherd_runtimes.builtin_runtime import Builtin
 from aetherd_runtimes.command import Command
 from tests.conformance.runtime import PROMISES, Case
+from tests.installed import PLACE
 
 BUILTIN: list[dict[str, Any]] = [
     {"type": "session", "session": "s", "model": "demo (no model)", "tools_connected": False, "version": "1"},
@@ -70,10 +73,20 @@ def claude_code() -> Case:
     return Case(module.ClaudeCode(), lines(CLAUDE), env={"ANTHROPIC_API_KEY": "sk-c0ffee"})
 
 
+def acp(kind: type[Acp], **env: str) -> Callable[[], Case]:
+    asked = {"request": "q1", "tool": "execute", "input": {"command": "ls"}, "title": "ls", "tool_call": "1"}
+    questions = [{"type": "permission_asked", **asked}, {"type": "permission_closed", "request": "q1"}]
+    transcript = lines([*BUILTIN[:4], *questions, *BUILTIN[4:]])
+    return lambda: Case(kind(PLACE / kind.name.partition(":")[2]), transcript, env=env)
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "builtin": lambda: Case(Builtin(), lines(BUILTIN)),
     "command": lambda: Case(Command(), lambda: [b"\x1b[1mhello\x1b[0m\r", b"50%\r100%", b"bye"], argv=("cat", "-u")),
     "claude-code": claude_code,
+    "acp:codex": acp(Codex, OPENAI_API_KEY="sk-c0ffee"),
+    "acp:opencode": acp(OpenCode, OPENAI_API_KEY="sk-c0ffee"),
+    "acp:gemini": acp(Gemini, GEMINI_API_KEY="sk-c0ffee"),
 }
 
 
@@ -90,5 +103,5 @@ def test_the_name_is_the_one_that_spawn_uses(name: str) -> None:
 
 def test_the_loop_never_imports_the_daemon() -> None:
     package = Path(str(importlib.import_module("aetherd_runtimes.builtin").__file__)).parent
-    sources = [path.read_text() for path in package.glob("*.py")]
+    sources = [path.read_text() for path in package.rglob("*.py")]
     assert not [source for source in sources if "import aetherd." in source or "from aetherd." in source]

@@ -9,6 +9,8 @@ import { useRoute } from "./state/route";
 
 const AgentPage = lazy(() => import("./agent/page"));
 const SystemPage = lazy(() => import("./system/page"));
+const RuntimesPage = lazy(() => import("./runtimes/page"));
+const ModelsPage = lazy(() => import("./models/page"));
 const ConsentPage = lazy(() => import("./consent/page"));
 const MessagesPage = lazy(() => import("./messages/page"));
 const TasksPage = lazy(() => import("./tasks/page"));
@@ -47,6 +49,8 @@ export function App() {
           {route.page === "skills" && <SkillsPage skill={route.tab} />}
           {route.page === "templates" && <TemplatesPage />}
           {route.page === "system" && <SystemPage tab={route.tab} />}
+          {route.page === "runtimes" && <RuntimesPage />}
+          {route.page === "models" && <ModelsPage />}
         </Suspense>
       </Boundary>
     </Shell>

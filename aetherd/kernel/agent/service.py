@@ -35,6 +35,7 @@ from aetherd.kernel.agent.models import (
 from aetherd.kernel.agent.tables import AgentRow
 from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.operations.posting import HOUSE, OWNER
 from aetherd.store import Store, Tx
 
 ITSELF = Subject("agent", "agent")
@@ -311,6 +312,8 @@ class AgentService:
         return tx.session.exec(query).first() is not None
 
     def _free(self, tx: Tx, name: str, user: str) -> None:
+        if name in (OWNER, HOUSE):  # else its messages would pass for theirs
+            raise Invalid(f"the name {name!r} stands for the {'person' if name == OWNER else 'house'}; use another")
         if self._taken(tx, name, user):
             raise Conflict(f"an agent named {name!r} exists; use another name, or run it with `agent`", name=name)
 

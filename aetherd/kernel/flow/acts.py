@@ -17,7 +17,7 @@ from aetherd.core.ids import new_id
 from aetherd.core.model import LARGEST
 from aetherd.kernel.flow.definition import Agent, Ask, CallSpec, Supervise
 from aetherd.kernel.flow.ledger import Failed, Ledger, Over
-from aetherd.kernel.flow.ports import Approvals, Processes, Run, Tokens
+from aetherd.kernel.flow.ports import Approvals, Processes, Quotas, Run, Tokens
 from aetherd.kernel.flow.record import Bounds, Record
 from aetherd.kernel.flow.stopping import Stopping
 from aetherd.kernel.flow.watch import Watch
@@ -42,6 +42,7 @@ class Neighbours:
 
     dispatcher: Dispatcher
     process: Processes
+    quota: Quotas
     approval: Approvals
     token: Tokens
     stopping: Stopping
@@ -82,11 +83,15 @@ class Acts:
             note = NOTE.format(workers=spec.max_workers, depth=spec.max_depth, cost=cost)
             bounds = Bounds(spec.max_workers, spec.max_depth, spec.budget)
             wish = {"toolset": "lead", **wish, "goal": (wish.get("goal") or "") + note}
+        if spec.budget is not None:
+            wish["budget"] = spec.budget
         if attempt > 1 and "name" in wish:
             wish["name"] = f"{wish['name'][:60]}-{attempt}"
 
         def also(tx: Tx, pid: int, agent: str, name: str) -> None:
             self._n.stopping.room_in(tx, self._ledger.flow, self._ledger.budget, spec.budget or 0.0)
+            if self._ledger.budget is not None:
+                self._n.quota.gather_in(tx, pid, self._ledger.flow, self._ledger.seq, self._ledger.budget)
             self._ledger.spawned_in(tx, record, pid, spec.budget or 0.0)
 
         await self._may()

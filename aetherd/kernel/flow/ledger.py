@@ -56,7 +56,7 @@ class Ledger:
     def __init__(self, store: Store, clock: Clock, stopping: Stopping, row: dict[str, Any]) -> None:
         self._store, self._clock, self._stopping = store, clock, stopping
         self.flow, self.name, self.agent = str(row["id"]), str(row["name"]), row["agent"]
-        self.budget: float | None = row["budget"]
+        self.seq, self.budget = int(row["seq"]), row["budget"]
         self._state = str(row["state"])
         self._records: dict[str, Record] = {}
         self._busy: set[str] = set()  # steps under way that wait for nobody

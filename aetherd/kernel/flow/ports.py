@@ -50,6 +50,14 @@ class Processes(Protocol):
         ...
 
 
+class Quotas(Protocol):
+    """The quota room."""
+
+    def gather_in(self, tx: Tx, pid: int, flow: str, seq: int, budget: float) -> None:
+        """Have a run of a flow, with all it starts, spend from the flow's USD, in the transaction that accepts it."""
+        ...
+
+
 class Tokens(Protocol):
     """The token room."""
 

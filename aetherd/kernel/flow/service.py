@@ -27,7 +27,7 @@ from aetherd.kernel.flow.events import FlowStarted
 from aetherd.kernel.flow.ledger import OUTPUT, Ledger, Over
 from aetherd.kernel.flow.models import Flow, FlowCancel, FlowGet, FlowList, FlowRun, Flows, Plan
 from aetherd.kernel.flow.plan import plan_of
-from aetherd.kernel.flow.ports import Approvals, Processes, Tokens
+from aetherd.kernel.flow.ports import Approvals, Processes, Quotas, Tokens
 from aetherd.kernel.flow.reading import plain
 from aetherd.kernel.flow.record import Row
 from aetherd.kernel.flow.runner import Runner
@@ -63,12 +63,13 @@ class FlowService:
         process: Processes,
         approval: Approvals,
         token: Tokens,
+        quota: Quotas,
     ) -> None:
         self._store, self._clock, self._registry = store, clock, registry
         self._dispatcher, self._lifecycle = dispatcher, lifecycle
         self._watch = Watch(hub, process)
         self._stopping = Stopping(store, dispatcher, process, approval, self._watch)
-        self._neighbours = Neighbours(dispatcher, process, approval, token, self._stopping, self._watch)
+        self._neighbours = Neighbours(dispatcher, process, quota, approval, token, self._stopping, self._watch)
         self._group: anyio.abc.TaskGroup | None = None
         self._scopes: dict[str, anyio.CancelScope] = {}  # of the flows at work
         self._ended: dict[str, anyio.Event] = {}

@@ -16,8 +16,9 @@ from aetherd.core.errors import AetherError
 from aetherd.kernel.message.events import MessageDelivered
 from aetherd.kernel.message.kinds import ANSWERS, shown
 from aetherd.kernel.message.ports import Processes
-from aetherd.kernel.message.posts import HOUSE, Posts
+from aetherd.kernel.message.posts import Posts
 from aetherd.kernel.message.tables import MessageRow
+from aetherd.operations.posting import HOUSE
 from aetherd.store import Store, Tx, rider
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,9 @@ from aetherd.core.ids import new_id
 from aetherd.kernel.message.events import MessageFailed, MessageSent
 from aetherd.kernel.message.ports import Agents
 from aetherd.kernel.message.tables import MessageRow
+from aetherd.operations.posting import HOUSE, OWNER
 from aetherd.store import Tx
 
-OWNER = "owner"  # the person, as recipient and sender
-HOUSE = "aetherd"  # the sender of announcements and of notes about what bounced
 MOST_WAITING = 1_000  # messages for one agent: what nobody reads is not piled up for ever
 NAMED = 100  # ids of messages that one note names
 

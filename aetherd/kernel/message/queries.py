@@ -9,9 +9,9 @@ from sqlmodel import Session, col, select
 from aetherd.core.errors import Forbidden, NotFound
 from aetherd.core.model import NEWEST, position
 from aetherd.kernel.message.models import Message, MessageInbox, Messages, MessageThread
-from aetherd.kernel.message.posts import OWNER
 from aetherd.kernel.message.tables import MessageRow
 from aetherd.operations.operation import Call
+from aetherd.operations.posting import OWNER
 
 LIVING = ("queued", "delivered", "read")  # what its recipient has yet to deal with
 

@@ -33,9 +33,10 @@ from aetherd.kernel.message.models import (
 )
 from aetherd.kernel.message.pace import Pace
 from aetherd.kernel.message.ports import Agents, Circles, Identity, Memories, Processes, Tasks
-from aetherd.kernel.message.posts import HOUSE, OWNER, Party, Posts
+from aetherd.kernel.message.posts import Party, Posts
 from aetherd.kernel.message.tables import MessageRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
+from aetherd.operations.posting import HOUSE, OWNER
 from aetherd.store import Store, Tx
 
 PER_MINUTE, BROADCASTS = 120, 6  # most that an agent sends in a minute

@@ -22,6 +22,7 @@ from aetherd.kernel.process.models import Limits
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import ProcessRow
 from aetherd.operations.bounds import Bounded, Usage
+from aetherd.operations.spending import NANO
 from aetherd.shim.limits import Caps
 from aetherd.store import Tx
 
@@ -124,10 +125,15 @@ class Bounds:
 
     async def usage(self, pid: int) -> Usage:
         """Measure everything of a process."""
+        found = await self.measured(pid)
+        return found if found is not None else await anyio.to_thread.run_sync(self._added_up, pid)
+
+    async def measured(self, pid: int) -> Usage | None:
+        """Return what the kernel measures of a process's pool; None where it has none."""
         found = await anyio.to_thread.run_sync(self._w.host.limiter.usage, f"p{pid}")
-        if found is not None:
-            return Usage(found.memory, found.memory_peak, found.pids, found.cpu_s, found.oom_kills, "cgroup")
-        return await anyio.to_thread.run_sync(self._added_up, pid)
+        if found is None:
+            return None
+        return Usage(found.memory, found.memory_peak, found.pids, found.cpu_s, found.oom_kills, "cgroup")
 
     async def living(self) -> Sequence[Bounded]:
         """Return the processes that have not ended."""
@@ -147,6 +153,11 @@ class Bounds:
                 state=row.state,
                 started_at=row.started_at,
                 limits=limits_of(row).model_dump(exclude_none=True),
+                metered=row.metered,
+                budget_usd=None if row.budget_nano is None else row.budget_nano / NANO,
+                claimed_usd=row.claimed_usd,
+                claimed_tokens=row.claimed_tokens,
+                tool_calls=row.tool_calls,
             )
             for row in await self._w.store.read(query)
         ]

@@ -15,15 +15,19 @@ QUICK_S = 3.0  # a TUI that ends sooner than this did not open
 class Next:
     """What follows: with a `verdict` the process has ended, else another incarnation is launched.
 
-    `back` says why a hand-over is called off, `lost` why nothing is known of the end.
+    `parked`: not before its usage limit lifts. `back` says why a hand-over is called off, `lost` why nothing is
+    known of the end.
     """
 
     verdict: Verdict | None = None
+    parked: bool = False
     back: str | None = None
     lost: str | None = None
 
 
-def after(row: ProcessRow, mode: str, exit: Exit, said: str, lived: float, decoder: Decoder, *, movable: bool) -> Next:
+def after(
+    row: ProcessRow, mode: str, exit: Exit, said: str, lived: float, decoder: Decoder, *, movable: bool, parks: bool
+) -> Next:
     """Judge the exit of an incarnation that ran in `mode` for `lived` seconds and `said` this on standard error."""
     if row.ended_by is None and movable:
         if row.want != mode or (mode == "headless" and row.step is not None):
@@ -33,6 +37,8 @@ def after(row: ProcessRow, mode: str, exit: Exit, said: str, lived: float, decod
                 return Next(back=f"its terminal did not open: {said.strip()[-200:] or f'exit {exit.code}'}")
             return Next(back="its terminal was closed")
     verdict = decoder.judge(Ended(exit.code, exit.signal, said, row.ended_by is not None))
+    if row.ended_by is None and parks and (row.limited_until is not None or verdict.outcome == "limited"):
+        return Next(parked=True)
     return Next(verdict if verdict.outcome == "completed" else killed(row) or verdict)
 
 

@@ -146,7 +146,7 @@ class AgentToolReturned(Event):
 
 
 class AgentUsage(Event):
-    """Tokens and money spent, as the runtime reports them."""
+    """Tokens and money spent: as the model gateway counts each call, and as the runtime itself tells."""
 
     type: Literal["agent.usage"] = "agent.usage"
     input_tokens: int
@@ -155,6 +155,9 @@ class AgentUsage(Event):
     cache_write_tokens: int
     cost_usd: float
     model: str | None = None
+    source: Literal["gateway", "runtime"] = Field(
+        default="runtime", description="once the gateway counts a run, what the runtime tells is not added to its cost"
+    )
 
 
 class AgentPermissionRequested(Event):
@@ -182,7 +185,16 @@ class AgentLimitReached(Event):
 
     type: Literal["agent.limit_reached"] = "agent.limit_reached"
     error: str | None
-    resets_at: str | None
+    resets_at: str | None = Field(description="when it lifts, as the runtime was told")
+    wakes_at: str | None = Field(default=None, description="when the agent is told to go on; by itself it never does")
+
+
+class AgentLimitLifted(Event):
+    """An agent that waited for a usage limit is told to go on, in the same conversation."""
+
+    type: Literal["agent.limit_lifted"] = "agent.limit_lifted"
+    waited_s: float
+    times: int = Field(description="how often in a row the limit was hit")
 
 
 class AgentTrouble(Event):
@@ -212,5 +224,6 @@ EVENTS = (
     AgentPermissionRequested,
     AgentTurnEnded,
     AgentLimitReached,
+    AgentLimitLifted,
     AgentTrouble,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from aetherd.kernel.process.parking import left_s
 from aetherd.kernel.process.states import State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
 from aetherd.runtime import Decoder, Output, Spawn
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INTERRUPT_S = 5.0
 DRAIN_S = 5.0
 TERM_S = 3.0
+WORTH_S = 30.0  # a runtime whose usage limit lifts sooner is not let go of
 DISMISSED_S = 0.05  # the idle time of one whose result was all that was wanted
 
 
@@ -34,6 +36,7 @@ class Handover:
         self._w, self._s = workshop, supervisor
         self._mode_changed = anyio.Event()
         self._turn_ended = anyio.Event()
+        self.retiring = False  # it is being ended, because it rests
 
     def wake(self) -> None:
         """Look again at which mode is wanted."""
@@ -69,15 +72,20 @@ class Handover:
         await self._signal_main(signal.SIGKILL)
 
     async def retire(self, shim: Shim, inc: IncarnationRow, decoder: Decoder) -> None:
-        """End a run that is done and that nobody has told anything for a while."""
+        """End a run that is done and that nobody has told anything for a while, or let go of one that is parked."""
+        self.retiring = False
         while True:
             row, changed = self._s.row, self._s.changed
             idle = DISMISSED_S if self._s.dismissed else self._w.settings.idle_exit_s
             resting = row.started_at is not None and not row.turn and row.outcome != "running"
+            if row.limited_until is not None and not row.turn:
+                left = left_s(row, self._w.clock.now())
+                idle, resting = DISMISSED_S, left > WORTH_S and self._w.can_rest(row)
             ready = idle and resting and row.want == inc.mode and row.state == State.RUNNING
             with anyio.move_on_after(idle if ready else None) as scope:
                 await changed.wait()
             if scope.cancelled_caught:
+                self.retiring = True
                 await self._s.sender.close(shim, inc, decoder)
                 await anyio.sleep(DRAIN_S)
                 await self._signal_main(signal.SIGTERM)

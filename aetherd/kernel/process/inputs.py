@@ -114,6 +114,8 @@ class Sender:
             return inc.mode == "headless"
         if inc.mode != "headless" or self._s.row.want != "headless":
             return False  # a person has the keyboard
+        if self._s.row.limited_until is not None:
+            return False  # it would only reach its limit once more
         return item.priority != "queue" or not self._s.row.turn
 
     async def _send(self, shim: Shim, inc: IncarnationRow, decoder: Decoder, item: InputRow) -> None:

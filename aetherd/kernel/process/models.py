@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_serializer
 
-from aetherd.core.model import LARGEST, MB, Count, Model, Page, Pid, Serial
+from aetherd.core.model import LARGEST, MB, USD, Count, Model, Page, Pid, Serial
 from aetherd.operations.sandboxes import Tier
 
 
@@ -33,6 +33,10 @@ class Limits(Model):
     open_files: int | None = Field(default=None, ge=16, le=1_048_576, description="RLIMIT_NOFILE")
     file_mb: MB | None = Field(default=None, description="largest file it may write")
     wall_s: float | None = Field(default=None, gt=0, le=LARGEST, description="stopped after this many seconds")
+    tokens: Serial | None = Field(default=None, description="tokens of its calls to models, and of all it starts")
+    steps: Serial | None = Field(
+        default=None, description="calls to models, and as many of tools; stopped when it would make one more"
+    )
 
 
 class ProcessSpawn(Model):
@@ -64,7 +68,10 @@ class ProcessSpawn(Model):
         default="worker", description="which aether tools it is shown"
     )
     limits: Limits = Field(default_factory=Limits, description="hard limits")
-    budget: float | None = Field(default=None, ge=0, le=LARGEST, description="leave it out: budgets are not built")
+    budget: USD | None = Field(
+        default=None,
+        description="USD for its calls to models and those of all it starts; the call that could go past it is refused",
+    )
     priority: int = Field(default=0, ge=-10, le=10, description="higher starts sooner when the queue is full")
     parent: Pid | None = Field(default=None, description="pid of who spawns it; set for agents")
     session: Literal["resume", "new"] = Field(
@@ -95,6 +102,16 @@ class ProcessList(Page):
 
     state: str | None = Field(default=None, description="only this state, or `live` for all that have not ended")
     agent: str | None = Field(default=None, description="only of this agent (id or name)")
+
+
+class Limited(Model):
+    """A usage limit that an agent waits for; it has no runtime meanwhile where that can go on later."""
+
+    since: str
+    resets_at: str | None = Field(description="when it lifts, as the runtime was told")
+    wakes_at: str = Field(description="when it is told to go on; process.resume does so at once")
+    times: int = Field(description="how often in a row it was hit")
+    error: str | None
 
 
 class Process(Model):
@@ -131,10 +148,16 @@ class Process(Model):
     exit_signal: int | None
     ended_by: str | None = Field(description="who ended it, when somebody did")
     outcome: str = Field(description="running, completed, failed, killed or limited")
+    limited: Limited | None = Field(default=None, description="the usage limit it waits for")
     controller: str | None = Field(description="who holds the control lease, if a person does")
     requested: str | None = Field(description="why the agent asks for a person, while nobody has come")
     approvals: int = Field(description="questions waiting for a person")
-    cost_usd: float = Field(description="the runtime's own estimate")
+    cost_usd: float = Field(
+        description="metered by the model gateway; else, when not `metered`, the runtime's own word"
+    )
+    metered: bool = Field(description="its calls to models go through the gateway, which counts them")
+    claimed_usd: float = Field(description="what its runtime says that it has cost")
+    budget_usd: float | None = Field(description="for it and all it starts; null: none of its own")
     capabilities: dict[str, bool]
 
 
@@ -244,7 +267,7 @@ class OutputPart(Model):
 
 
 class Usage(Model):
-    """Tokens as the runtime reports them."""
+    """Tokens, metered by the model gateway, or as the runtime reports them."""
 
     input_tokens: int = 0
     output_tokens: int = 0

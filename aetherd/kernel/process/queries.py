@@ -17,6 +17,7 @@ from aetherd.core import disk
 from aetherd.core.errors import Invalid
 from aetherd.core.model import NEWEST, position
 from aetherd.kernel.process.models import (
+    Limited,
     Process,
     ProcessNode,
     ProcessResult,
@@ -24,9 +25,10 @@ from aetherd.kernel.process.models import (
     TimelineEvents,
     Usage,
 )
-from aetherd.kernel.process.states import LIVE, State
+from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
 from aetherd.operations.operation import Call
+from aetherd.operations.spending import NANO
 from aetherd.runtime import Capabilities, Runtime
 
 GOAL = 2000  # characters shown of a goal
@@ -99,12 +101,28 @@ class Wire:
             exit_signal=row.exit_signal,
             ended_by=row.ended_by,
             outcome=row.outcome,
+            limited=None if row.limited_until is None else _limited(row),
             controller=self._holder_of(row.pid),
             requested=self._wish_of(row.pid),
             approvals=approvals,
             cost_usd=round(row.cost_usd, 6),
+            metered=row.metered,
+            claimed_usd=round(row.claimed_usd, 6),
+            budget_usd=None if row.budget_nano is None else row.budget_nano / NANO,
             capabilities=asdict(adapter.capabilities if adapter else Capabilities()),
         )
+
+
+def _limited(row: ProcessRow) -> Limited:
+    assert row.limited_at is not None
+    assert row.limited_until is not None
+    return Limited(
+        since=row.limited_at,
+        resets_at=row.limited_told,
+        wakes_at=row.limited_until,
+        times=row.limited_times,
+        error=row.error,
+    )
 
 
 def page(
@@ -115,7 +133,7 @@ def page(
     if call.agent is not None:
         query = query.where(or_(ProcessRow.agent == call.agent, ProcessRow.parent_agent == call.agent))
     if state == "live":
-        query = query.where(col(ProcessRow.state).in_([str(one) for one in LIVE]))
+        query = query.where(col(ProcessRow.state).not_in([str(one) for one in ENDED]))
     elif state is not None:
         if state not in {str(one) for one in State}:
             raise Invalid(f"no state {state!r}; there are: live, {', '.join(State)}", field="state")
@@ -124,6 +142,11 @@ def page(
         query = query.where(or_(ProcessRow.agent == agent, ProcessRow.name == agent))
     query = query.where(col(ProcessRow.pid) < position(cursor, NEWEST))
     return list(session.exec(query.order_by(col(ProcessRow.pid).desc()).limit(limit)))
+
+
+def limited(session: Session) -> int:
+    """Count the processes that wait for a usage limit."""
+    return session.exec(select(func.count()).where(col(ProcessRow.limited_until).is_not(None))).one()
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -186,6 +209,16 @@ def forest(processes: list[Process]) -> list[ProcessNode]:
         return ProcessNode(process=process, children=[node(child) for child in children.get(process.pid, [])])
 
     return [node(process) for process in children.get(None, [])]
+
+
+def find(nodes: list[ProcessNode], pid: int) -> ProcessNode | None:
+    """Return one process of a forest."""
+    for node in nodes:
+        if node.process.pid == pid:
+            return node
+        if (found := find(node.children, pid)) is not None:
+            return found
+    return None
 
 
 def timeline(session: Session, input: Timeline) -> TimelineEvents:

@@ -11,6 +11,7 @@ from sqlmodel import select
 from aetherd.core.clock import Clock, stamp
 from aetherd.core.errors import Conflict
 from aetherd.core.ids import new_id
+from aetherd.kernel.process import parking
 from aetherd.kernel.process.events import (
     AgentLimitReached,
     AgentPermissionRequested,
@@ -22,11 +23,11 @@ from aetherd.kernel.process.events import (
     AgentToolReturned,
     AgentTrouble,
     AgentTurnEnded,
-    AgentUsage,
     ProcessExited,
     ProcessPhaseChanged,
     ProcessStateChanged,
 )
+from aetherd.kernel.process.money import claimed_in
 from aetherd.kernel.process.ports import Approvals, Tokens
 from aetherd.kernel.process.states import ENDED, Phase, Source, State, legal
 from aetherd.kernel.process.tables import InputRow, ProcessRow
@@ -80,6 +81,9 @@ class Record:
         self._clock, self._approval, self._token = clock, approval, token
         self._end_hooks, self._run_hooks = end_hooks, run_hooks
         self.text_hooks: list[TextHook] = []
+        self.parks: Callable[[ProcessRow], bool] = lambda row: False  # it can be told to go on when a limit lifts
+        self.resets: dict[int, str] = {}  # pid -> when its limit lifts, as its provider told somebody else
+        self.on_parked: Callable[[], None] = lambda: None
 
     def now(self) -> str:
         """Return the wire form of now."""
@@ -136,6 +140,7 @@ class Record:
         row.exited_at, row.exit_code, row.exit_signal = self.now(), code, signal
         row.outcome, row.error = verdict.outcome, verdict.error
         row.turn, row.waiting, row.step = False, 0, None
+        self.resets.pop(row.pid or 0, None)
         for item in tx.session.exec(untold(row)).all():
             self.told(tx, row, item, "failed")
         self.phase(
@@ -249,6 +254,7 @@ class Record:
                 )
             case TurnStarted():
                 row.turn, row.outcome = True, "running"
+                parking.going_on(row)
                 self._doing(tx, row, Phase.THINKING)
             case Thought():
                 tx.emit(AgentThought(pid=pid, agent=agent, text=output.text[:LONG]))
@@ -259,6 +265,8 @@ class Record:
             case Told():
                 self._heard(tx, row, output)
             case ToolCalled():
+                parking.got_on(row)
+                row.tool_calls += 1
                 tx.emit(
                     AgentToolCalled(
                         pid=pid, agent=agent, tool_call=output.id, tool=output.tool, input=_bounded(output.input)
@@ -278,23 +286,7 @@ class Record:
                 self._approval.close_request(tx, pid, f"{incarnation}/{output.request}")
                 self.questions(tx, row)
             case Used():
-                row.cost_usd += output.cost_usd
-                row.input_tokens += output.input_tokens
-                row.output_tokens += output.output_tokens
-                row.cache_read_tokens += output.cache_read_tokens
-                row.cache_write_tokens += output.cache_write_tokens
-                tx.emit(
-                    AgentUsage(
-                        pid=pid,
-                        agent=agent,
-                        input_tokens=output.input_tokens,
-                        output_tokens=output.output_tokens,
-                        cache_read_tokens=output.cache_read_tokens,
-                        cache_write_tokens=output.cache_write_tokens,
-                        cost_usd=output.cost_usd,
-                        model=output.model,
-                    )
-                )
+                claimed_in(tx, row, output)
             case TurnEnded():
                 self._turn_ended(tx, row, output)
             case Trouble():
@@ -371,26 +363,38 @@ class Record:
             )
         )
         if output.outcome == "limited":
-            tx.emit(AgentLimitReached(pid=row.pid, agent=row.agent, error=output.error, resets_at=output.resets_at))
+            self.limited(tx, row, output.error, output.resets_at)
+        elif output.outcome == "completed":
+            parking.got_on(row)
         phase = {
             "completed": Phase.COMPLETED,
             "failed": Phase.FAILED,
             "interrupted": Phase.WAITING_INPUT,
             "limited": Phase.LIMITED,
         }[output.outcome]
-        if output.outcome != "interrupted":
+        if output.outcome != "interrupted" and row.limited_until is None:
             row.outcome = output.outcome
         if row.want == "headless":
-            reason = f"lifts at {output.resets_at}" if output.resets_at else output.error
+            reason = parking.why(row) if row.limited_until else output.error
             self.phase(tx, row, phase, reason=reason)
+
+    def limited(self, tx: Tx, row: ProcessRow, error: str | None, resets_at: str | None) -> None:
+        """Write that a usage limit stops it, and when it is told to go on if it can be told."""
+        resets_at = resets_at or self.resets.pop(row.pid or 0, None)
+        if self.parks(row):
+            parking.park(row, self._clock.now(), resets_at)
+            tx.after(self.on_parked)
+        tx.emit(
+            AgentLimitReached(
+                pid=row.pid, agent=row.agent, error=error, resets_at=resets_at, wakes_at=row.limited_until
+            )
+        )
 
 
 def _bounded(value: Mapping[str, Any]) -> dict[str, Any]:
     """Keep a tool's arguments, with long texts cut and told so."""
     result: dict[str, Any] = {}
     for key, item in value.items():
-        if isinstance(item, str) and len(item) > 20_000:
-            result[key] = f"{item[:20_000]}… ({len(item)} characters)"
-        else:
-            result[key] = item
+        long = isinstance(item, str) and len(item) > 20_000
+        result[key] = f"{item[:20_000]}… ({len(item)} characters)" if long else item
     return result

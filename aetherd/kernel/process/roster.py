@@ -18,6 +18,7 @@ from aetherd.kernel.process.models import Limits
 from aetherd.kernel.process.states import ENDED, LIVE, State
 from aetherd.kernel.process.supervisor import Supervisor
 from aetherd.kernel.process.tables import ProcessRow
+from aetherd.kernel.process.waking import Waking
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.runtime import Verdict
 from aetherd.store import Tx
@@ -44,7 +45,10 @@ class Roster:
         self._w = workshop
         self._supervisors: dict[int, Supervisor] = {}
         self._group: anyio.abc.TaskGroup | None = None
-        workshop.on_closed = self._closed
+        workshop.on_closed, workshop.on_parked = self._closed, self._parked
+        workshop.on_room = self.admit
+        self.waking = Waking(workshop, self)
+        workshop.record.on_parked = self.waking.look
 
     def __len__(self) -> int:
         return len(self._supervisors)
@@ -56,6 +60,7 @@ class Roster:
             self._group = group
             await self._adopt_all()
             await forget_ended(self._w)
+            group.start_soon(self.waking.serve)
             yield
             group.cancel_scope.cancel()
 
@@ -109,7 +114,7 @@ class Roster:
         def work(tx: Tx) -> ProcessRow | None:
             if self._w.full(tx):
                 return None
-            query = select(ProcessRow).where(ProcessRow.state == State.QUEUED)
+            query = select(ProcessRow).where(ProcessRow.state == State.QUEUED, col(ProcessRow.limited_until).is_(None))
             row = tx.session.exec(query.order_by(col(ProcessRow.priority).desc(), col(ProcessRow.pid))).first()
             if row is not None:
                 record.state(tx, row, State.STARTING)
@@ -121,7 +126,8 @@ class Roster:
     async def kill(self, pid: int, actor: str) -> None:
         """End a process and everything it started, at once."""
         supervisor = self._supervisors.get(pid)
-        if supervisor is None:  # nothing runs: queued, or accepted a moment ago
+        if supervisor is None:  # no runtime: queued, or accepted a moment ago
+            await self._w.kill_tree(pid)  # what it had started before it was parked
 
             def work(tx: Tx) -> ProcessRow:
                 row = self._w.record.row(tx, pid)
@@ -138,12 +144,16 @@ class Roster:
             await supervisor.ended.wait()
 
     async def kill_all(self, actor: str) -> int:
-        """End every living process."""
+        """End every process, also those that are queued or parked."""
+        query = select(ProcessRow.pid).where(ProcessRow.state == State.QUEUED)
+        queued = [pid for pid in await self._w.store.read(lambda session: session.exec(query).all()) if pid is not None]
+        for pid in queued:  # first, for they would be started as soon as there is room
+            await self.kill(pid, actor)
         pids = list(self._supervisors)
         async with anyio.create_task_group() as group:
             for pid in pids:
                 group.start_soon(self.kill, pid, actor)
-        return len(pids)
+        return len(queued) + len(pids)
 
     def stopping(self, tx: Tx, pid: int, actor: str) -> None:
         """Write that somebody ends a process."""
@@ -152,6 +162,11 @@ class Roster:
         tx.session.add(row)
         if State(row.state) not in ENDED and row.state != State.STOPPING:
             self._w.record.state(tx, row, State.STOPPING, source="user", reason=f"ended by {actor}")
+
+    def _parked(self, row: ProcessRow) -> None:
+        assert row.pid is not None
+        self._supervisors.pop(row.pid, None)
+        self.waking.look()
 
     async def _closed(self, row: ProcessRow) -> None:
         assert row.pid is not None

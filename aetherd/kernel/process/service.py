@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from sqlmodel import Session, col, select
 
-from aetherd.core.clock import Clock
+from aetherd.core.clock import Clock, stamp
 from aetherd.core.config import Settings
 from aetherd.core.errors import Conflict, Forbidden, NotFound
 from aetherd.events import Hub
@@ -25,6 +25,7 @@ from aetherd.kernel.process.beside import Beside
 from aetherd.kernel.process.bounds import Bounds
 from aetherd.kernel.process.errands import Errands
 from aetherd.kernel.process.events import ProcessPriorityChanged
+from aetherd.kernel.process.money import bounded_in, metered_in
 from aetherd.kernel.process.output import read_part, stream_output
 from aetherd.kernel.process.ports import Agents, Approvals, Tokens
 from aetherd.kernel.process.record import EndHook, Record, RunHook
@@ -42,6 +43,7 @@ from aetherd.store import Store, Tx
 
 LAUNCH_S = 10.0  # how long spawn waits for the first launch before it answers `starting`
 SETTLE_S = 1.0  # file times and our clock may differ by a tick
+QUEUED_S, PARKED_S = 0.1, 1.0  # between looks at a process that nobody supervises yet
 ONE = Subject("process", "pid")
 
 InputGate = Callable[[int, Call | None], str | None]
@@ -104,7 +106,10 @@ class ProcessService:
         self.sandboxes, self.open_ports, self.devices = walls.sandboxes, walls.open_ports, walls.devices
         self.errands, self.mounts = Errands(self._w), self._w.mounts
         self.bounds, self.quotas = Bounds(self._w, self._roster.poke), self._w.quotas
-        self.oom_hooks = self.bounds.oom_hooks
+        self.gateways = self._w.gateways
+        served = f"http://{settings.host}:{settings.port}" if settings.port else None
+        self._w.address = lambda: lifecycle.address or served
+        self.oom_hooks, self.metered_in, self.bounded_in = self.bounds.oom_hooks, metered_in, bounded_in
         self.still = Standstill(self._w)
 
     def offers(self) -> Mapping[str, Any]:
@@ -203,10 +208,8 @@ class ProcessService:
         roots = queries.forest(await self._store.read(query))
         if input.pid is None:
             return m.ProcessTree(roots=roots, os_pids=[])
-        found = _find(roots, input.pid)
-        identity = self._w.host.identity(f"p{input.pid}", None)
-        members = await anyio.to_thread.run_sync(self._w.host.trees.members, identity.tree, identity.marker)
-        return m.ProcessTree(roots=[found] if found else [], os_pids=sorted(members))
+        found = queries.find(roots, input.pid)
+        return m.ProcessTree(roots=[found] if found else [], os_pids=sorted(await self._members(input.pid)))
 
     @operation("process.timeline", effect=Effect.READ, access=ONE, positional=("pid",))
     async def timeline(self, input: m.Timeline, call: Call) -> m.TimelineEvents:
@@ -232,7 +235,7 @@ class ProcessService:
                     await call.progress(0, None, f"{row.state}, {row.phase or 'starting'}")
                 yield queries.result_of(row, [])
             if changed is None:
-                await anyio.sleep(min(0.1, left))  # queued: it has no supervisor yet
+                await anyio.sleep(min(QUEUED_S if row.limited_until is None else PARKED_S, left))
             else:
                 with anyio.move_on_after(min(5, left)):
                     await changed.wait()
@@ -325,8 +328,11 @@ class ProcessService:
 
     @operation("process.resume", access=ONE, positional=("pid",))
     async def resume(self, input: m.ProcessRef, call: Call) -> m.Process:
-        """Thaw a paused process: it goes on exactly where it was."""
+        """Thaw a paused process: it goes on exactly where it was; one that waits for a usage limit tries again now."""
         row = await self._living(input.pid)
+        if row.limited_until is not None and row.state != State.PAUSED:
+            await self._roster.waking.wake(input.pid)
+            return await self._get(input.pid)
         if row.state != State.PAUSED:
             raise Conflict(f"process {input.pid} is {row.state}, not paused", state=row.state, pid=input.pid)
         identity = self._w.host.identity(f"p{input.pid}", None)
@@ -337,6 +343,7 @@ class ProcessService:
         self._roster.poke(input.pid)
         if (supervisor := self._roster.get(input.pid)) is not None:
             await supervisor.welcome()
+        self._roster.waking.look()
         return await self._get(input.pid)
 
     @operation("process.signal", access=ONE, positional=("pid", "signal"))
@@ -345,9 +352,12 @@ class ProcessService:
         if input.signal in ("STOP", "CONT"):
             await (self.pause if input.signal == "STOP" else self.resume)(m.ProcessRef(pid=input.pid), call)
             return m.Signalled(pid=input.pid, signal=input.signal, processes=len(await self._members(input.pid)))
-        await self._living(input.pid)
+        row = await self._living(input.pid)
         if input.signal == "KILL" and call.agent is not None:
             raise Forbidden("agents use process.kill, which asks a person, or send TERM", signal="KILL")
+        if input.signal in ("TERM", "KILL") and row.state == State.QUEUED:  # no runtime that could hear it
+            await self._roster.kill(input.pid, call.actor)
+            return m.Signalled(pid=input.pid, signal=input.signal, processes=0)
         if input.signal in ("TERM", "KILL"):
             await self._store.write(lambda tx: self._roster.stopping(tx, input.pid, call.actor))
             self._roster.poke(input.pid)
@@ -411,6 +421,10 @@ class ProcessService:
                 return True
         return False
 
+    def limit_seen(self, pid: int, resets_at: datetime) -> None:
+        """Remember when a process's limit lifts, for a runtime that is told and does not tell."""
+        self._record.resets[pid] = stamp(resets_at)
+
     def living(self, agent: str) -> list[Living]:
         """Return an agent's processes that run."""
         return self._roster.living(agent)
@@ -449,6 +463,9 @@ class ProcessService:
             raise Conflict(f"process {pid} has no conversation yet; try again in a moment", pid=pid, soon=True)
         row.want = mode
         tx.session.add(row)
+        if mode == "tui" and row.state == State.QUEUED and row.incarnation:  # parked, and a person wants it now
+            self._record.state(tx, row, State.STARTING, source="user")
+            tx.after(partial(self._roster.waking.take_up, row))
         return "tui"
 
     def poke(self, pid: int) -> None:
@@ -506,9 +523,18 @@ class ProcessService:
         )
         return {"ok": ok, "detail": detail, "trees": host.trees.mechanism, "running": len(self._roster)}
 
+    def limited(self, session: Session) -> int:
+        """Count the processes that wait for a usage limit."""
+        return queries.limited(session)
+
     def counts(self, session: Session) -> dict[str, int]:
         """Count processes by state."""
         return queries.counts(session)
+
+    async def stop(self, pid: int, why: str) -> None:
+        """End a process because of a limit of it."""
+        await self._living(pid)
+        await self._roster.kill(pid, why)
 
     async def shutdown_agents(self, actor: str) -> int:
         """End every living process; for `aetherctl down --agents`."""
@@ -564,21 +590,10 @@ class ProcessService:
             raise Conflict(f"it runs as process {pid}; end that first", pid=pid)
 
     def _done(self, row: ProcessRow, until: str) -> bool:
-        if State(row.state) in ENDED:
-            return True
-        return until == "result" and row.outcome != "running"
+        return State(row.state) in ENDED or (until == "result" and row.outcome != "running")
 
     async def _result(self, row: ProcessRow) -> m.ProcessResult:
         begun = datetime.fromisoformat(row.created_at).timestamp()
         ended = datetime.fromisoformat(row.exited_at).timestamp() + SETTLE_S if row.exited_at else math.inf
         changed = await anyio.to_thread.run_sync(queries.changed_files, Path(row.cwd), begun, row.uid, ended)
         return queries.result_of(row, changed)
-
-
-def _find(nodes: list[m.ProcessNode], pid: int) -> m.ProcessNode | None:
-    for node in nodes:
-        if node.process.pid == pid:
-            return node
-        if (found := _find(node.children, pid)) is not None:
-            return found
-    return None

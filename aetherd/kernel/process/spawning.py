@@ -22,6 +22,7 @@ from aetherd.kernel.process.walls import HOST
 from aetherd.kernel.process.wish import Start
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.operation import Call
+from aetherd.operations.spending import NANO
 from aetherd.store import Tx
 
 Also = Callable[[Tx, int, str, str], None]  # what a room writes together with a process: (tx, pid, agent, its name)
@@ -89,9 +90,8 @@ async def accept(
                 parent=row.parent,
             )
         )
-        waits = (
-            workshop.full(tx) or tx.session.exec(select(ProcessRow.pid).where(ProcessRow.state == State.QUEUED)).first()
-        )
+        queued = select(ProcessRow.pid).where(ProcessRow.state == State.QUEUED, col(ProcessRow.limited_until).is_(None))
+        waits = workshop.full(tx) or tx.session.exec(queued).first()
         record.state(tx, row, State.QUEUED if waits else State.STARTING)
         token = tokens.make_process_token(
             tx,
@@ -166,6 +166,7 @@ def _row(workshop: Workshop, start: Start, call: Call, agent: Any, key: str, ses
         argv=json.dumps(input.argv or []),
         cwd=input.cwd or str(home / "work" if wanted is None else wanted.path),
         limits=input.limits.model_dump_json(),
+        budget_nano=None if input.budget is None else round(input.budget * NANO),
         secret=key,
         toolset=input.toolset,
         priority=input.priority,

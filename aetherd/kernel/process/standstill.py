@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from aetherd.core.errors import Conflict
 from aetherd.kernel.process.states import ENDED, State
 from aetherd.kernel.process.tables import ProcessRow
+from aetherd.operations.spending import NANO
 
 if TYPE_CHECKING:
     from aetherd.kernel.process.workshop import Workshop
@@ -69,6 +70,7 @@ class Standstill:
     def made_of(self, row: ProcessRow) -> dict[str, Any]:
         """Return what a run can be made from again: nothing of it is secret."""
         found = {name: getattr(row, name) for name in KEPT}
+        found["budget"] = None if row.budget_nano is None else row.budget_nano / NANO
         return found | {name: json.loads(getattr(row, name)) for name in ("argv", "limits", "sandbox")}
 
     def alone(self, session: Session, agent: str, but: int | None = None) -> None:

@@ -45,10 +45,11 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CREATED: frozenset({State.QUEUED, State.STARTING, State.EXITED}),
     State.QUEUED: frozenset({State.STARTING, State.EXITED}),
     State.STARTING: frozenset({State.RUNNING, State.STOPPING, State.EXITED, State.LOST, State.UNKNOWN}),
-    State.RUNNING: frozenset({State.PAUSED, State.STOPPING, State.EXITED, State.LOST, State.UNKNOWN}),
+    # Back to queued: its runtime was let go of while it waits for a usage limit.
+    State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.STOPPING, State.EXITED, State.LOST, State.UNKNOWN}),
     State.PAUSED: frozenset({State.RUNNING, State.STOPPING, State.EXITED, State.LOST, State.UNKNOWN}),
     State.STOPPING: frozenset({State.EXITED, State.LOST, State.UNKNOWN}),
-    State.UNKNOWN: frozenset({State.RUNNING, State.PAUSED, State.STOPPING, State.EXITED, State.LOST}),
+    State.UNKNOWN: frozenset({State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING, State.EXITED, State.LOST}),
     State.EXITED: frozenset(),
     State.LOST: frozenset(),
 }

@@ -22,11 +22,12 @@ from aetherd.core.errors import AetherError, Unavailable
 from aetherd.events import Frame
 from aetherd.kernel.process.ending import Next, after, killed
 from aetherd.kernel.process.events import ProcessAdopted, ProcessBlocked, ProcessStarted
-from aetherd.kernel.process.handover import Handover
+from aetherd.kernel.process.handover import WORTH_S, Handover
 from aetherd.kernel.process.inputs import Sender
 from aetherd.kernel.process.launch import open_door, prepare
 from aetherd.kernel.process.lines import Lines
 from aetherd.kernel.process.output import last_words
+from aetherd.kernel.process.parking import left_s, why
 from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
 from aetherd.kernel.process.texts import again, unread
@@ -74,11 +75,17 @@ class Supervisor:
         self.sender = Sender(workshop, self)
         self._handover = Handover(workshop, self)
         self.dismissed = False
+        self._resting = False  # it is parked, and another supervisor takes it up
 
     def dismiss(self) -> None:
         """Have it end as soon as it rests."""
         self.dismissed = True
         self.notice()
+
+    @property
+    def retiring(self) -> bool:
+        """Whether its runtime is being ended, because it rests."""
+        return self._handover.retiring
 
     def poke(self) -> None:
         """Look again: the row was changed from outside."""
@@ -229,6 +236,9 @@ class Supervisor:
     async def _launch(self) -> tuple[Shim | Remains, Spawn, Decoder] | None:
         """Start a new incarnation in the wanted mode."""
         mode = self.row.want
+        if self._rests(self.row):  # a person held it while it waited for its limit
+            await self._close(lambda row: Next(parked=True) if self._rests(row) else Next(killed(row)))
+            return None if self._resting or self.row.state in ENDED else await self._launch()
         resume = self.row.session is not None and (self.row.incarnation > 0 or self.row.resumes)
         try:
             spawn, adapter = await self._w.launching(self.row, mode, resume)
@@ -296,7 +306,7 @@ class Supervisor:
                 record.phase(tx, row, Phase.CONTROLLED, source="user")
             elif row.step is not None:
                 self._w.step(tx, row, None)
-                record.phase(tx, row, Phase.IDLE, source="process")
+                record.phase(tx, row, Phase.LIMITED if row.limited_until else Phase.IDLE, source="process")
             elif row.phase is None:
                 record.phase(tx, row, Phase.BOOTING if inc.stdio == "pipes" else Phase.EXECUTING, source="process")
             return row, stored
@@ -427,7 +437,8 @@ class Supervisor:
         said = stderr.decode("utf-8", "replace")
 
         def judge(row: ProcessRow) -> Next:
-            return after(row, inc.mode, exit, said, lived, decoder, movable=self._w.can_change_mode(row))
+            movable, parks = self._w.can_change_mode(row), self._w.can_rest(row) and row.state != State.PAUSED
+            return after(row, inc.mode, exit, said, lived, decoder, movable=movable, parks=parks)
 
         return await self._close(judge, exit.code, exit.signal, followed)
 
@@ -454,7 +465,7 @@ class Supervisor:
 
         def work(tx: Tx) -> ProcessRow | None:
             row = self._w.record.row(tx, self.pid)
-            if (row.ended_by, row.want, row.step) != wanted:
+            if (row.ended_by, row.want, row.step, row.limited_until) != wanted:
                 return None
             if also is not None:
                 also(tx)
@@ -465,6 +476,8 @@ class Supervisor:
                 tx.session.add(row)
                 for hook in self._w.roll_back_hooks:
                     hook(tx, self.pid, found.back)
+            if found.parked:
+                self._park(tx, row)
             if verdict is not None:
                 lost = None if row.ended_by else found.lost
                 self._w.record.end(tx, row, verdict, code=code, signal=number, lost=lost)
@@ -472,8 +485,10 @@ class Supervisor:
 
         while True:
             row = await self._w.read_row(self.pid)
-            wanted = row.ended_by, row.want, row.step
+            wanted = row.ended_by, row.want, row.step, row.limited_until
             found = judge(row)
+            if found.parked:
+                await self._w.rest(row)
             verdict = found.verdict
             if verdict is not None and (survivors := await self._w.kill_tree(self.pid)):
                 error = f"{verdict.error or ''} (still there: os pids {survivors})".strip()
@@ -487,7 +502,30 @@ class Supervisor:
         self.notice()
         if verdict is not None:
             await self._w.closed(self.row)
-        return verdict is None
+        elif self._resting and self._w.on_room is not None:
+            await self._w.on_room()
+        return verdict is None and not self._resting
+
+    def _rests(self, row: ProcessRow) -> bool:
+        """Tell whether no runtime is needed before a usage limit lifts."""
+        if row.limited_until is None or row.want != "headless" or row.ended_by is not None or row.incarnation == 0:
+            return False
+        return row.state == State.RUNNING and self._w.can_rest(row) and left_s(row, self._w.clock.now()) > WORTH_S
+
+    def _park(self, tx: Tx, row: ProcessRow) -> None:
+        """Write that it has no runtime until its usage limit lifts; from then on it is the queue's."""
+        record = self._w.record
+        if row.limited_until is None:  # it ended without a word on the limit
+            record.limited(tx, row, None, None)
+        self._w.step(tx, row, None)
+        record.phase(tx, row, Phase.LIMITED, reason=why(row))
+        record.state(tx, row, State.QUEUED, reason=f"its usage limit {why(row)}")
+
+        def parked() -> None:
+            self._resting = True
+            self._w.on_parked(self.row)
+
+        tx.after(parked)
 
     def _close_incarnation(self, tx: Tx, row: ProcessRow, of: int, code: int | None, number: int | None) -> None:
         stored = tx.session.get_one(IncarnationRow, (self.pid, of))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Text
+from sqlalchemy import BigInteger, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 
@@ -10,7 +10,10 @@ class ProcessRow(SQLModel, table=True):
     """One run of an agent; `pid` is a counter that is never reused."""
 
     __tablename__ = "process"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        Index("ix_process_limited", "limited_until", sqlite_where=text("limited_until IS NOT NULL")),
+        {"sqlite_autoincrement": True},
+    )
 
     pid: int | None = Field(default=None, primary_key=True)
     agent: str = Field(index=True)
@@ -45,6 +48,11 @@ class ProcessRow(SQLModel, table=True):
     turn: bool = False  # the model is at work
     waiting: int = 0  # questions to a person that are open and that hold it up
 
+    limited_at: str | None = None  # since when it waits for a usage limit; until it got something done again
+    limited_until: str | None = None  # when it is told to go on; None: it is at work, or may be
+    limited_told: str | None = None  # when the limit lifts, as the runtime was told
+    limited_times: int = 0  # how often in a row it was hit
+
     uid: int | None = None
     tier: str = "host"
     sandbox: str = Field(default="{}", sa_type=Text)  # JSON of what was wished for
@@ -69,6 +77,11 @@ class ProcessRow(SQLModel, table=True):
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    metered: bool = False  # cost and tokens are the gateway's figures; else the runtime's own
+    claimed_usd: float = 0  # what the runtime itself tells
+    claimed_tokens: int = Field(default=0, sa_type=BigInteger)
+    budget_nano: int | None = Field(default=None, sa_type=BigInteger)  # nanodollars
+    tool_calls: int = 0
 
 
 class IncarnationRow(SQLModel, table=True):

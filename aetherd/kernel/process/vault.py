@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aetherd.operations.gateway import HELD
+
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
@@ -24,10 +26,13 @@ class Vault:
         self._place = home / "secrets" / "process"
 
     def stored(self, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-        """Read what the owner keeps in `secrets/NAME` for a runtime; nothing when any of it was given."""
+        """Read what the owner keeps in `secrets/NAME` for a runtime; nothing when any of it was given.
+
+        What the model gateway holds is put into no environment.
+        """
         if any(name in given for name in names):
             return {}
-        files = [file for name in names if (file := self._place.parent / name).is_file()]
+        files = [file for name in names if name not in HELD and (file := self._place.parent / name).is_file()]
         return {file.name: value for file in files if (value := file.read_text("utf-8", "replace").strip())}
 
     def keep(self, key: str, secrets: Secrets) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,6 @@ from aetherd.kernel.process.ports import AgentRecord, Agents, Template, Wanted, 
 from aetherd.kernel.process.workshop import Workshop
 from aetherd.operations.operation import Call
 
-NOT_YET = ("budget",)
 CONTEXT_S = 2.0  # how long a source of context may take
 
 Context = Callable[[str, str, str, str | None], Awaitable[str]]  # (agent, user, org, goal) -> what it should know
@@ -75,9 +74,6 @@ async def understood(workshop: Workshop, agents: Agents, words: Words, input: Pr
 
 def _check(workshop: Workshop, input: ProcessSpawn) -> None:
     workshop.adapter(input.runtime)
-    for name in NOT_YET:
-        if getattr(input, name) is not None:
-            raise Unavailable(f"{name}s are not built yet; leave `{name}` out", field=name)
     if input.runtime == "command" and not input.argv:
         raise Invalid("runtime command needs `argv`, the command line to run", field="argv")
     if input.runtime != "command" and input.argv:
@@ -122,9 +118,9 @@ async def _template(workshop: Workshop, input: ProcessSpawn, known: AgentRecord 
 def _filled(input: ProcessSpawn, template: Template, call: Call) -> ProcessSpawn:
     """Return the wish with what the template says where the wish says nothing; an agent only tightens limits."""
     limits = dict(template.limits)
-    for name, wished in input.limits.model_dump(exclude_none=True).items():
+    for name, wished in _limits(input).items():
         limits[name] = min(wished, limits.get(name, wished)) if call.agent is not None else wished
-    found: dict[str, Any] = {"limits": Limits.model_validate(limits)}
+    found = _with(limits)
     given = input.model_fields_set
     if "runtime" not in given and not input.argv:
         found["runtime"] = template.runtime
@@ -148,14 +144,26 @@ async def _bounded(
     if call.pid is not None:
         own = limits_of(await workshop.read_row(call.pid)).model_dump(exclude_none=True)
         most |= {name: min(value, most.get(name, value)) for name, value in own.items()}
-    limits = wish.limits.model_dump()
+    limits, asked = _limits(wish), _limits(input)
     for name, ceiling in most.items():
-        asked = getattr(input.limits, name)
-        if asked is not None and asked > ceiling and call.agent is None:
-            told = f"limits.{name} {asked:g} is more than the quota of {ceiling:g}; quota.set changes that"
+        if asked.get(name, ceiling) > ceiling and call.agent is None:
+            what = name if name == "budget" else f"limits.{name}"
+            told = f"{what} {asked[name]:g} is more than the quota of {ceiling:g}; quota.set changes that"
             raise Exhausted(told, field=name, quota=ceiling)
-        limits[name] = ceiling if limits[name] is None else min(limits[name], ceiling)
-    return wish.model_copy(update={"limits": Limits.model_validate(limits)})
+        limits[name] = min(limits.get(name, ceiling), ceiling)
+    return wish.model_copy(update=_with(limits))
+
+
+def _limits(wish: ProcessSpawn) -> dict[str, float]:
+    """Return the limits and the budget of a wish, those it names."""
+    found = wish.limits.model_dump(exclude_none=True)
+    return found if wish.budget is None else found | {"budget": wish.budget}
+
+
+def _with(limits: Mapping[str, float]) -> dict[str, Any]:
+    """Return the fields of a wish that hold these limits."""
+    bounds = {name: value for name, value in limits.items() if name != "budget"}
+    return {"limits": Limits.model_validate(bounds), "budget": limits.get("budget")}
 
 
 def _tools(template: Template | None, call: Call) -> Collection[str] | None:

@@ -16,19 +16,21 @@ from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.errors import Unavailable
 from aetherd.events import Hub
-from aetherd.kernel.process.beside import Place
 from aetherd.kernel.process.host import Host
 from aetherd.kernel.process.models import ProcessSpawn
 from aetherd.kernel.process.ports import AgentRecord, Agents, Approvals, Quotas, Skills, Templates, Workspaces
 from aetherd.kernel.process.record import Record
 from aetherd.kernel.process.states import LIVE, State
 from aetherd.kernel.process.tables import ProcessRow
-from aetherd.kernel.process.vault import Vault
-from aetherd.kernel.process.walls import Walls
+from aetherd.kernel.process.vault import Secrets, Vault
+from aetherd.kernel.process.walls import HOST, Walls
+from aetherd.operations.beside import Place
 from aetherd.operations.doors import Doors, Relay
 from aetherd.operations.errands import Mount
+from aetherd.operations.gateway import own
 from aetherd.operations.operation import Call
-from aetherd.runtime import Door, Runtime, Spawn
+from aetherd.operations.sandboxes import HTTP_PORT
+from aetherd.runtime import Door, Gateway, Runtime, Spawn
 from aetherd.store import Store, Tx
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ LaunchEnv = Callable[[Place], Awaitable[Mapping[str, str]]]  # what programs of 
 SpawnGate = Callable[[Tx, int, Call], None]  # (tx, the new pid, who spawns): raises when it may not be
 # (tx, the new pid, its agent, what is wished, environment that comes from a person, who spawns): raises when it may not
 SpawnRule = Callable[[Tx, int, AgentRecord, ProcessSpawn, Mapping[str, str], Call], None]
+Gateways = Callable[[str, str], frozenset[str]]  # (user, org) -> providers of models that can be asked through us
 RollBack = Callable[[Tx, int, str], None]  # (tx, pid, why): the hand-over ended by itself
 
 
@@ -79,11 +82,16 @@ class Workshop:
         self.skills: list[Skills] = []
         self.templates: list[Templates] = []
         self.quotas: list[Quotas] = []
+        self.gateways: list[Gateways] = []
+        self.address: Callable[[], str | None] = lambda: None  # where the HTTP face is served
         self.look: Callable[[int], Awaitable[None]] = _nothing  # bounds.py: tell who was killed for memory
+        self.on_parked: Callable[[ProcessRow], None] = lambda row: None  # after the commit
+        self.on_room: Callable[[], Awaitable[None]] | None = None  # one less runs
         self.on_closed: Callable[[ProcessRow], Awaitable[None]] | None = None
         self.relay = relay
         self.still = anyio.Lock()  # held while a tree is made to stand still or go on, with what is written of it
         self.walls = Walls(self)
+        record.parks = lambda row: row.runtime in runtimes and runtimes[row.runtime].capabilities.steer
 
     def shim_dir(self, pid: int, incarnation: int) -> Path:
         """Return where the shim of an incarnation keeps its files."""
@@ -133,8 +141,17 @@ class Workshop:
             idle_exit_s=self.settings.idle_exit_s,
             rows=row.rows,
             cols=row.cols,
+            gateway=self._gateway(row, secrets),
         )
         return spawn, adapter
+
+    def _gateway(self, row: ProcessRow, secrets: Secrets) -> Gateway | None:
+        """Return the way to models; None for none, and for providers that the person gave a credential of."""
+        ready = {name for look in self.gateways for name in look(row.user, row.org)} - own(secrets.env)
+        where = self.address() if row.tier == HOST else f"http://127.0.0.1:{HTTP_PORT}"
+        if not where or not ready:
+            return None
+        return Gateway(f"{where}/llm", secrets.token, frozenset(ready), frugal=row.budget_nano is not None)
 
     async def launching(self, row: ProcessRow, mode: str, resume: bool) -> tuple[Spawn, Runtime]:
         """Return what the adapter needs to launch: with the skills the agent has just now."""
@@ -157,6 +174,13 @@ class Workshop:
     def can_change_mode(self, row: ProcessRow) -> bool:
         """Tell whether this runtime opens a TUI on its conversation."""
         return row.runtime in self.runtimes and self.runtimes[row.runtime].capabilities.takeover
+
+    def can_rest(self, row: ProcessRow) -> bool:
+        """Tell whether it goes on in its conversation after its runtime was let go of."""
+        adapter = self.runtimes.get(row.runtime)
+        return (
+            row.session is not None and adapter is not None and adapter.capabilities.resume and self.record.parks(row)
+        )
 
     def step(self, tx: Tx, row: ProcessRow, step: str | None) -> None:
         """Say where a hand-over is."""
@@ -191,6 +215,11 @@ class Workshop:
         await anyio.to_thread.run_sync(self.host.forget_pool, f"p{row.pid}")
         if self.on_closed is not None:
             await self.on_closed(row)
+
+    async def rest(self, row: ProcessRow) -> None:
+        """Let go of the walls of a process that has no runtime for a while, unless something stands beside it."""
+        if await anyio.to_thread.run_sync(self.host.forget_pool, f"p{row.pid}"):
+            await self.walls.drop(row)
 
     def live(self, row: ProcessRow) -> bool:
         """Tell whether a supervisor shall attend the row."""

@@ -101,7 +101,7 @@ class DiskWatch:
                 await self._store.write(lambda tx, run=run: self._tell(tx, run, used, bound, why))  # type: ignore[misc]
 
     def _tell(self, tx: Tx, run: Bounded, used: int, bound: int, why: str) -> None:
-        tx.emit(QuotaExceeded(pid=run.pid, agent=run.agent, resource="disk", used=used, bound=bound))
+        tx.emit(QuotaExceeded(pid=run.pid, agent=run.agent, resource="disk", used=used, bound=bound, of=run.agent))
         self._messages.post_in(
             tx,
             sender=HOUSE,

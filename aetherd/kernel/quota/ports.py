@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlmodel import Session
 
 from aetherd.operations.bounds import Bounds
-from aetherd.operations.operation import Call
+from aetherd.operations.operation import Call, Owner
+from aetherd.operations.spending import Metered
 from aetherd.store import Tx
 
 
@@ -24,6 +25,44 @@ class Identity(Protocol):
     @property
     def name(self) -> str:
         """What it is called."""
+        ...
+
+
+class WishedLimits(Protocol):
+    """The limits of a run that quotas count."""
+
+    @property
+    def tokens(self) -> int | None:
+        """The most tokens, with those of all it starts."""
+        ...
+
+    @property
+    def steps(self) -> int | None:
+        """The most calls to models."""
+        ...
+
+
+class Wish(Protocol):
+    """What shall be started."""
+
+    @property
+    def env(self) -> Mapping[str, object]:
+        """Environment for it, whose values are nobody's business here."""
+        ...
+
+    @property
+    def budget(self) -> float | None:
+        """USD, for it and all it starts."""
+        ...
+
+    @property
+    def parent(self) -> int | None:
+        """The run that starts it, when a person says so."""
+        ...
+
+    @property
+    def limits(self) -> WishedLimits:
+        """Its limits."""
         ...
 
 
@@ -45,6 +84,22 @@ class Processes(Protocol):
     """The process room."""
 
     bounds: Bounds
+
+    async def owner(self, key: int) -> Owner:
+        """Return whose a run is; raises `NotFound`."""
+        ...
+
+    def bounded_in(self, tx: Tx, pid: int, changes: Mapping[str, Any], by: str) -> None:
+        """Show other bounds on what a run spends: `budget` in nanodollars, `tokens`, `steps`."""
+        ...
+
+    async def stop(self, pid: int, why: str) -> None:
+        """End a run because of a limit of it; raises `Conflict` when it has ended."""
+        ...
+
+    def metered_in(self, tx: Tx, pid: int, agent: str, total: Metered, call: Metered, model: str | None) -> None:
+        """Show what a run has cost so far by its metered calls, and the newest of them."""
+        ...
 
 
 class Files(Protocol):

@@ -13,11 +13,10 @@ from aetherd.kernel.skill.events import SkillApproved, SkillProposed, SkillRejec
 from aetherd.kernel.skill.models import SkillApprove, SkillPropose
 from aetherd.kernel.skill.tables import ProposalRow, ShareRow, SkillRow, VersionRow
 from aetherd.operations.operation import Call
-from aetherd.operations.posting import Posting
+from aetherd.operations.posting import OWNER, Posting
 from aetherd.store import Store, Tx
 
 OPEN = 20  # of one agent that may wait at once
-OWNER = "owner"  # the person, as a party to messages
 
 
 class Proposals:

@@ -25,7 +25,7 @@ from aetherd.kernel.skill.events import SkillFinished, SkillRemoved, SkillRevert
 from aetherd.kernel.skill.finding import LEAN
 from aetherd.kernel.skill.making import Making, written
 from aetherd.kernel.skill.ports import Agents, Files, Processes
-from aetherd.kernel.skill.proposals import OWNER, Proposals
+from aetherd.kernel.skill.proposals import Proposals
 from aetherd.kernel.skill.recipe import Recipe, accepted, read
 from aetherd.kernel.skill.runner import Runner, cut
 from aetherd.kernel.skill.shelf import Shelf
@@ -35,7 +35,7 @@ from aetherd.kernel.skill.tree import MAIN, STEPS, Tree
 from aetherd.kernel.skill.trying import Trying
 from aetherd.operations.dispatch import Dispatcher
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
-from aetherd.operations.posting import Posting
+from aetherd.operations.posting import OWNER, Posting
 from aetherd.runtime import Skill as Linked
 from aetherd.store import Store, Tx
 

@@ -243,6 +243,7 @@ class Returning:
             return None
         wish = {name: process[name] for name in ("runtime", "model", "template", "toolset", "role", "rows", "cols")}
         wish |= {"priority": process["priority"], "limits": process["limits"], "sandbox": process["sandbox"]}
+        wish["budget"] = process.get("budget")  # those from before there were budgets have none
         if process["argv"]:
             wish |= {"argv": process["argv"], "goal": process["goal"]}
         elif text is not None:

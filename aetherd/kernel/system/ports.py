@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from sqlmodel import Session
+
+from aetherd.runtime import Report
 
 
 class Processes(Protocol):
@@ -24,4 +27,12 @@ class Approvals(Protocol):
 
     def pending(self, session: Session) -> dict[int, int]:
         """Count them by pid."""
+        ...
+
+
+class Runtimes(Protocol):
+    """The runtime room."""
+
+    async def reports(self) -> Mapping[str, Report]:
+        """Ask every adapter whether it can run here."""
         ...

@@ -31,16 +31,13 @@ from aetherd.kernel.system.models import (
     ShuttingDown,
     Status,
 )
-from aetherd.kernel.system.ports import Approvals, Processes
+from aetherd.kernel.system.ports import Approvals, Processes, Runtimes
 from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.operation import Call, Effect, Rule, operation
 from aetherd.runtime import Report, Runtime
 from aetherd.store import Store
 
 logger = logging.getLogger(__name__)
-
-CHECK_S = 15.0
-
 
 # Looked for already, used by rooms to come.
 PROGRAMS = (
@@ -61,9 +58,10 @@ class SystemService:
         runtimes: Mapping[str, Runtime],
         process: Processes,
         approval: Approvals,
+        runtime: Runtimes,
     ) -> None:
         self._settings, self._store, self._hub, self._lifecycle = settings, store, hub, lifecycle
-        self._runtimes, self._process, self._approval = runtimes, process, approval
+        self._runtimes, self._process, self._approval, self._runtime = runtimes, process, approval, runtime
 
     @operation("system.status", effect=Effect.READ, access=Rule.ANYONE)
     async def status(self, input: Nothing, call: Call) -> Status:
@@ -105,22 +103,12 @@ class SystemService:
     @operation("system.doctor", effect=Effect.READ, access=Rule.PEOPLE)
     async def doctor(self, input: Nothing, call: Call) -> Doctor:
         """Look at this machine: what works, what is missing, and how to get it."""
-        found: dict[str, RuntimeFound] = {}
-
-        async def look(name: str, adapter: Runtime) -> None:
-            report = Report(available=False, missing=f"its check did not end in {CHECK_S:g} s")
-            with anyio.move_on_after(CHECK_S):
-                report = await anyio.to_thread.run_sync(_look, adapter, abandon_on_cancel=True)
-            found[name] = _found(adapter, report)
-
-        async with anyio.create_task_group() as group:
-            for name, adapter in self._runtimes.items():
-                group.start_soon(look, name, adapter)
+        reports = await self._runtime.reports()
         checks = await anyio.to_thread.run_sync(self._checks)
         health = self._lifecycle.health()
         return Doctor(
             checks=checks,
-            runtimes=[found[name] for name in self._runtimes],
+            runtimes=[_found(adapter, reports[name]) for name, adapter in self._runtimes.items()],
             tiers=_tiers(health["process"], health["sandbox"]["tiers"]),
         )
 
@@ -172,14 +160,6 @@ class SystemService:
                 fix=None if free > 1 << 30 else "make room: events are refused when the disk is full",
             ),
         ]
-
-
-def _look(adapter: Runtime) -> Report:
-    try:
-        return adapter.check()
-    except Exception as exc:  # one that is broken must not hide the others
-        logger.exception("the check of the runtime %s failed", adapter.name)
-        return Report(available=False, missing=f"its check failed: {exc}")
 
 
 def _found(adapter: Runtime, report: Report) -> RuntimeFound:

@@ -6,10 +6,8 @@ from typing import Any
 
 from aetherd.kernel.task.rows import SHOWN, Record
 from aetherd.operations.operation import Call
-from aetherd.operations.posting import Posting
+from aetherd.operations.posting import OWNER, Posting
 from aetherd.store import Tx
-
-OWNER = "owner"  # the person as the one who delegates
 
 
 def how(key: str) -> str:

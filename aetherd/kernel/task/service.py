@@ -33,14 +33,14 @@ from aetherd.kernel.task.models import (
     TaskRef,
     Tasks,
 )
-from aetherd.kernel.task.notices import OWNER, Notices, how
+from aetherd.kernel.task.notices import Notices, how
 from aetherd.kernel.task.parts import keys_of
 from aetherd.kernel.task.ports import Agents, Processes
 from aetherd.kernel.task.queue import SWEPT, Queue
 from aetherd.kernel.task.rows import SHOWN, Record
 from aetherd.kernel.task.tables import TaskRow
 from aetherd.operations.operation import Call, Effect, Owner, Rule, Subject, operation
-from aetherd.operations.posting import Posting
+from aetherd.operations.posting import OWNER, Posting
 from aetherd.store import Store, Tx
 from aetherd.store.rows import bare, fetch
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from aetherd.core.model import LARGEST, MB, Model, Page
+from aetherd.core.model import LARGEST, MB, USD, Model, Page, Serial
 
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Toolset = Literal["worker", "lead", "operator", "all"]
@@ -31,6 +31,9 @@ class TemplateLimits(Model):
     disk_mb: MB | None = Field(default=None, description="what its home may hold")
     file_mb: MB | None = Field(default=None, description="largest file it may write, RLIMIT_FSIZE")
     open_files: int | None = Field(default=None, ge=16, le=1_048_576, description="RLIMIT_NOFILE")
+    budget: USD | None = Field(default=None, description="USD for its calls to models and those of all it starts")
+    tokens: Serial | None = Field(default=None, description="tokens of its calls to models, and of all it starts")
+    steps: Serial | None = Field(default=None, description="calls to models, and as many of tools")
 
 
 class TemplateCreate(Model):

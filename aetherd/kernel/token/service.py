@@ -47,7 +47,9 @@ AGENT_SCOPES = (
     "task:write plan:read plan:write workspace:read workspace:write tool:read tool:write template:read "
     "profile:read reflection:read reflection:write feedback:read skill:read skill:write "
     "flow:read flow:write worktree:read worktree:write desktop:read desktop:write quota:read gpu:read "
-    "network:read network:write browser:read browser:write sandbox:read sandbox:write snapshot:read snapshot:write"
+    "network:read network:write model:read browser:read browser:write sandbox:read sandbox:write "
+    "snapshot:read snapshot:write "
+    "runtime:read"
 )
 
 

@@ -18,7 +18,7 @@ for _number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
 if not __package__:  # run as a file with -I -S: then the directory of our package is not on the path
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from aetherd_runtimes.builtin.loop import main  # noqa: E402
+from aetherd_runtimes.builtin.agent import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

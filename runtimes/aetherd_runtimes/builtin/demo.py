@@ -41,8 +41,7 @@ class Demo:
 
     name = NAME
 
-    def __init__(self, wanted: str | None = None) -> None:
-        self._wanted = wanted
+    def __init__(self) -> None:
         self._introduced = False
         self._read = 0  # how many messages were seen
         self._calls = 0
@@ -104,9 +103,8 @@ class Demo:
         yield from steps
 
     def _introduction(self) -> str:
-        asked = f" You asked for {self._wanted}, which this agent cannot use yet." if self._wanted else ""
         return (
-            f"No model key is configured, so this is a scripted demonstration.{asked} I use the real tools, "
+            "No model is at work here, so this is a scripted demonstration. I use the real tools, "
             "but I do not understand the goal and will not work on it."
         )
 

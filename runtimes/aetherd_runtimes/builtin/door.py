@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from aetherd_runtimes.builtin.inbox import Hurry
-from aetherd_runtimes.builtin.model import Tool
+from aetherd_runtimes.builtin.model import Image, Tool, Wait
 
 PROTOCOL = "2025-11-25"
 HANDSHAKE_S = 10.0
@@ -28,14 +28,6 @@ LONGEST_DELAY_S = 0.5
 REPEATS = 5
 CLOSED = "it closed the connection"
 LINE_LIMIT = 64 * 1024 * 1024
-
-
-class Wait(Protocol):
-    """How the client waits: `Inbox.wait`."""
-
-    def __call__(self, fd: int | None = None, events: int = select.POLLIN, deadline: float | None = None) -> bool:
-        """Return whether `fd` became ready before the deadline; may raise `Hurry`."""
-        ...
 
 
 class Trouble(Protocol):
@@ -61,6 +53,7 @@ class Answer:
     text: str
     data: Mapping[str, Any] | None = None
     is_error: bool = False
+    images: tuple[Image, ...] = ()
 
 
 class Door:
@@ -323,17 +316,27 @@ def _answer(reply: Mapping[str, Any]) -> Answer:
     if not isinstance(result, dict):
         return Answer(_reason(reply), is_error=True)
     data = result.get("structuredContent")
-    text = "\n".join(_readable(part) for part in result.get("content") or ())
+    parts = [part if isinstance(part, dict) else {} for part in result.get("content") or ()]
+    images = tuple(image for part in parts if (image := _image(part)) is not None)
+    text = "\n".join(readable for part in parts if (readable := _readable(part)))
     if isinstance(data, dict):
         text = json.dumps(data, ensure_ascii=False)
-    return Answer(text, data if isinstance(data, dict) else None, result.get("isError") is True)
+    return Answer(text, data if isinstance(data, dict) else None, result.get("isError") is True, images)
 
 
-def _readable(part: Any) -> str:
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
+def _image(part: Mapping[str, Any]) -> Image | None:
+    kind, data = part.get("mimeType"), part.get("data")
+    if part.get("type") == "image" and isinstance(kind, str) and isinstance(data, str):
+        return Image(kind, data)
+    return None
+
+
+def _readable(part: Mapping[str, Any]) -> str:
+    if isinstance(part.get("text"), str):
         return str(part["text"])
-    kind = part.get("type") if isinstance(part, dict) else None
-    return f"[{kind or 'unreadable'} content, which this agent cannot see]"
+    if _image(part) is not None:
+        return "[a picture]"
+    return f"[{part.get('type') or 'unreadable'} content, which this agent cannot see]"
 
 
 def _reason(reply: Mapping[str, Any]) -> str:

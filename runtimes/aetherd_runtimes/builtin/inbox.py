@@ -6,9 +6,10 @@ import json
 import os
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 LINE_LIMIT = 4 * 1024 * 1024
 REMEMBERED_IDS = 10_000
@@ -22,6 +23,15 @@ class Word:
     id: str
     text: str
     priority: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A person's answer to a question of this agent."""
+
+    allow: bool
+    for_run: bool = False
+    reason: str | None = None
 
 
 class Hurry(Exception):
@@ -42,6 +52,20 @@ class Inbox:
         self._begun = False
         self._words: dict[str, deque[Word]] = {priority: deque() for priority in PRIORITIES}
         self._seen: dict[str, None] = {}
+        self._asked: str | None = None  # the question that is open
+        self._permit: Permit | None = None
+
+    def wait_for_answer(self, request: str) -> Permit | None:
+        """Return the answer to a question, None when stdin is closed, so that none can come; may raise `Hurry`."""
+        self._asked, self._permit = request, None
+        try:
+            while True:
+                self.look()
+                if self._permit is not None or self.closed:
+                    return self._permit
+                self._poll(None, 0, None)
+        finally:
+            self._asked = None
 
     def wait(self, fd: int | None = None, events: int = select.POLLIN, deadline: float | None = None) -> bool:
         """Return whether `fd` became ready before the deadline; raise `Hurry` when the step must stop."""
@@ -134,6 +158,9 @@ class Inbox:
             return
         try:
             message = json.loads(line)
+            if message["type"] == "answer":
+                self._answered(message)
+                return
             kind, identity = message["type"], message["id"]
             if kind not in ("say", "interrupt") or not isinstance(identity, str):
                 raise ValueError
@@ -155,3 +182,10 @@ class Inbox:
             self._words["now" if first else word.priority].append(word)
         elif self.in_turn or self.waiting:
             self.interrupted = True
+
+    def _answered(self, message: Mapping[str, Any]) -> None:
+        request, reason = message["request"], message.get("reason")
+        if not isinstance(request, str) or not (reason is None or isinstance(reason, str)):
+            raise ValueError
+        if request == self._asked:
+            self._permit = Permit(message["allow"] is True, message.get("for_run") is True, reason)

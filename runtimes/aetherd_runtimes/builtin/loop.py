@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from aetherd_runtimes.builtin.demo import Demo
+from aetherd_runtimes.builtin import prompt
+from aetherd_runtimes.builtin.compaction import Compactor
+from aetherd_runtimes.builtin.conversation import Conversation
 from aetherd_runtimes.builtin.door import Door
+from aetherd_runtimes.builtin.hands import Hands
 from aetherd_runtimes.builtin.inbox import Hurry, Inbox, Word
 from aetherd_runtimes.builtin.model import (
+    Anew,
     Content,
+    Cut,
     Delta,
     Interrupted,
     Message,
@@ -24,22 +27,32 @@ from aetherd_runtimes.builtin.model import (
     Text,
     Thought,
     Tool,
+    TooLong,
     ToolResult,
     ToolUse,
     Usage,
 )
-from aetherd_runtimes.builtin.protocol import Mouth, bounded
+from aetherd_runtimes.builtin.protocol import Mouth
 
 STOPPED = "stopped by new words or an interrupt before an answer came; its outcome is unknown"
 NOT_CALLED = "not called: the step was stopped before"
+NO_STEPS = 1_000_000_000
+STEPS, SECONDS, WINDOW = "AETHER_TURN_STEPS", "AETHER_TURN_SECONDS", "AETHER_WINDOW_TOKENS"
+"""What a person may set in the agent's environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the adapter wrote down for this incarnation."""
+    """What the adapter wrote down for this incarnation; without `choice` it is the demonstration."""
 
     session: str | None = None
-    model: str | None = None
+    resume: bool = False
+    record: str | None = None  # the directory of conversations
+    choice: dict[str, Any] | None = None
+    token: str = ""  # for the gateway
+    window: int = 0  # tokens; 0: what is known of the model
+    steps: int = NO_STEPS  # most in one turn
+    seconds: float = 0.0  # longest turn; 0: no end
     context: str = ""
     idle_exit_s: float = 0.0
     version: str = "0"
@@ -53,24 +66,34 @@ class Step:
     uses: list[ToolUse] = field(default_factory=list)
     pause: Pause | None = None
     stop: Stop | None = None
+    cut: bool = False
     partial: str = ""  # text that came in deltas and was not closed by its block
 
 
 class Loop:
-    """One agent: a model, a door to the tools, and who listens."""
+    """One agent: a model, its hands, what was said so far, and who listens."""
 
-    def __init__(self, settings: Settings, model: Model, door: Door, inbox: Inbox, mouth: Mouth) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        model: Model,
+        hands: Hands,
+        door: Door,
+        inbox: Inbox,
+        mouth: Mouth,
+        conversation: Conversation,
+        compactor: Compactor | None,
+    ) -> None:
         self._settings = settings
         self._model = model
+        self._hands = hands
         self._door = door
         self._inbox = inbox
         self._emit = mouth.emit
-        self._session = settings.session or os.urandom(16).hex()
+        self._conversation = conversation
+        self._compactor = compactor
         self._announced: bool | None = None
-        self._messages: list[Message] = []
         self._text = ""  # the last text of the turn
-        if settings.context:
-            self._messages.append(Message("context", (Said(settings.context),)))
 
     def run(self) -> int:
         """Work until stdin is closed and everything said is done, or nothing was said for too long."""
@@ -85,12 +108,12 @@ class Loop:
 
     def _announce(self) -> None:
         """Say who this is; again when the tools have come."""
-        if self._announced == (connected := self._door.connected):
+        if self._announced == (connected := self._hands.connected):
             return
         self._announced = connected
         self._emit(
             "session",
-            session=self._session,
+            session=self._settings.session,
             model=self._model.name,
             tools_connected=connected,
             version=self._settings.version,
@@ -99,6 +122,7 @@ class Loop:
     def _turn(self, words: Sequence[Word]) -> None:
         self._text = ""
         self._emit("turn_started")
+        self._hands.turn()
         self._tell(words)
         self._inbox.in_turn = True
         try:
@@ -117,26 +141,22 @@ class Loop:
                 resets_at=stop.resets_at,
             )
         else:
-            self._messages.append(Message("user", (stop,)))
+            self._conversation.add(Message("user", (stop,)))
             self._emit("turn_ended", outcome="interrupted", text=self._text, error=None, resets_at=None)
 
     def _work(self) -> Stop | Interrupted | None:
-        """Take steps until the model is done."""
+        """Take steps until the model is done, or the turn has had all it may."""
+        began, taken, squeezed = monotonic(), 0, False
         while True:
             step = Step()
-            results: list[ToolResult] = []
             try:
-                try:
-                    tools = self._door.tools()
-                    if self._door.connected:
-                        self._announce()
-                    self._think(step, tools)
-                    for use in step.uses:
-                        self._act(use, results)
-                        self._inbox.look()
-                    self._pause(step.pause)
-                finally:
-                    self._remember(step, results)
+                tools = self._hands.tools()
+                if self._hands.connected:
+                    self._announce()
+                if self._compactor is not None and self._compactor.full(self._conversation, tools):
+                    self._compact()
+                self._step(step, tools)
+                self._pause(step.pause)
             except Hurry:
                 if self._inbox.interrupted:
                     return Interrupted()
@@ -144,17 +164,65 @@ class Loop:
                     return step.stop  # the model was done; the words begin the next turn
                 self._tell(self._inbox.take("now", "next"))
                 continue
+            except TooLong as error:
+                if squeezed or not self._squeeze():
+                    return Stop("failed", f"the conversation does not fit the model's window: {error}")
+                squeezed = True
+                continue
             except Exception as error:  # the boundary to a model: the agent outlives it
                 return Stop("failed", f"the step failed: {type(error).__name__}: {error}")
             if step.stop:
                 return step.stop
-            if not step.uses and step.pause is None:
+            if not step.uses and step.pause is None and not step.cut:
                 return None
+            squeezed, taken = False, taken + 1
+            if (over := self._over(taken, monotonic() - began)) is not None:
+                return over
+            if step.cut and not step.uses:
+                self._conversation.add(Message("user", (Said(prompt.GO_ON),)))
             self._tell(self._inbox.take("now", "next"))
+
+    def _step(self, step: Step, tools: Sequence[Tool]) -> None:
+        """Think and act, so that every call has its result in the conversation, whatever stops it."""
+        results: list[ToolResult] = []
+        try:
+            try:
+                self._think(step, tools)
+            finally:
+                if step.content:  # before it acts: of a kill in a call the call is left
+                    self._conversation.add(Message("assistant", tuple(step.content)))
+            for use in step.uses:
+                self._act(use, results)
+                self._inbox.look()
+        finally:
+            if step.uses:
+                done = {result.id for result in results}
+                missing = (ToolResult(use.id, NOT_CALLED, None, True) for use in step.uses if use.id not in done)
+                self._conversation.add(Message("user", (*results, *missing)))
+
+    def _over(self, taken: int, seconds: float) -> Stop | None:
+        limits = self._settings
+        if taken >= limits.steps:
+            return Stop("failed", prompt.STEPS_OVER.format(steps=taken, name=STEPS))
+        if limits.seconds and seconds >= limits.seconds:
+            return Stop("failed", prompt.TIME_OVER.format(seconds=limits.seconds, name=SECONDS))
+        return None
+
+    def _squeeze(self) -> bool:
+        """Make room after the provider said that there is none; False when nothing can go."""
+        before = len(self._conversation.messages)
+        self._compact()
+        return len(self._conversation.messages) < before
+
+    def _compact(self) -> None:
+        if self._compactor is not None:
+            for usage in self._compactor.compact(self._conversation):
+                self._emit("used", model=self._model.name, **_figures(usage))
 
     def _think(self, step: Step, tools: Sequence[Tool]) -> None:
         """Show the model's blocks as they come and keep what belongs to the conversation."""
-        blocks: Iterator[Any] = iter(self._model.respond(self._messages, tools))
+        messages = self._conversation.messages
+        blocks: Iterator[Any] = iter(self._model.respond(messages, tools))
         try:
             for block in blocks:
                 match block:
@@ -169,16 +237,24 @@ class Loop:
                         self._emit("text", text=text, interrupted=False)
                     case Thought(text):
                         step.content.append(block)
-                        self._emit("thought", text=text)
+                        if text:
+                            self._emit("thought", text=text)
                     case ToolUse():
                         step.content.append(block)
                         step.uses.append(block)
                     case Usage():
                         self._emit("used", model=self._model.name, **_figures(block))
+                        if self._compactor is not None:
+                            self._compactor.note(block, len(messages))
+                    case Anew(reason):
+                        step.partial = ""
+                        self._emit("trouble", text=reason)
                     case Pause():
                         step.pause = block
                     case Stop():
                         step.stop = block
+                    case Cut():
+                        step.cut = True
                 self._inbox.look()
         except Hurry:
             if step.partial:
@@ -194,14 +270,13 @@ class Loop:
     def _act(self, use: ToolUse, results: list[ToolResult]) -> None:
         self._emit("tool_called", id=use.id, tool=use.name, input=dict(use.input))
         try:
-            answer = self._door.call(use.name, use.input)
+            text, result = self._hands.call(use)
         except Hurry:
             self._emit("tool_returned", id=use.id, text=STOPPED, is_error=True)
             results.append(ToolResult(use.id, STOPPED, None, True))
             raise
-        text = bounded(answer.text)
-        self._emit("tool_returned", id=use.id, text=text, is_error=answer.is_error)
-        results.append(ToolResult(use.id, text, answer.data, answer.is_error))
+        self._emit("tool_returned", id=use.id, text=text, is_error=result.is_error)
+        results.append(result)
 
     def _pause(self, pause: Pause | None) -> None:
         if pause is None:
@@ -212,51 +287,12 @@ class Loop:
         elif self._inbox.wait_for_word(deadline, self._door.fd, self._door.serve):
             self._tell(self._inbox.take_turn())
 
-    def _remember(self, step: Step, results: Sequence[ToolResult]) -> None:
-        """Append the step so that every tool use has its result, whatever stopped it."""
-        if step.content:
-            self._messages.append(Message("assistant", tuple(step.content)))
-        if step.uses:
-            done = {result.id for result in results}
-            missing = (ToolResult(use.id, NOT_CALLED, None, True) for use in step.uses if use.id not in done)
-            self._messages.append(Message("user", (*results, *missing)))
-
     def _tell(self, words: Sequence[Word]) -> None:
         if words:
-            self._messages.append(Message("user", tuple(Said(word.text) for word in words)))
+            self._conversation.add(Message("user", tuple(Said(self._hands.said(word.text)) for word in words)))
         for word in words:
             self._emit("told", id=word.id, text=word.text)
 
 
 def _figures(usage: Usage) -> dict[str, Any]:
     return {name: getattr(usage, name) for name in Usage.__slots__}
-
-
-def choose_model(wanted: str | None) -> Model:
-    """Return the model to run: the providers are still to come, so there is only the demonstration."""
-    return Demo(wanted)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the agent on stdin and stdout; return the exit status."""
-    settings = Settings()
-    if arguments:
-        with open(arguments[0], encoding="utf-8") as file:
-            settings = Settings(**json.load(file))
-    mouth = Mouth()
-
-    def trouble(text: str) -> None:
-        mouth.emit("trouble", text=text)
-
-    inbox = Inbox(trouble)
-    door = Door(
-        os.environ.get("AETHER_SOCKET") or None,
-        os.environ.get("AETHER_TOKEN", ""),
-        inbox.wait,
-        trouble,
-        settings.version,
-    )
-    try:
-        return Loop(settings, choose_model(settings.model), door, inbox, mouth).run()
-    except BrokenPipeError:
-        return 1  # nobody listens any more

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -33,6 +34,14 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture a tool gave."""
+
+    media_type: str
+    data: str  # base64
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
     """What became of a `ToolUse`: `data` is the structured answer, when there is one."""
 
@@ -40,6 +49,7 @@ class ToolResult:
     text: str
     data: Mapping[str, Any] | None = None
     is_error: bool = False
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,8 @@ class ToolUse:
     id: str
     name: str
     input: Mapping[str, Any]
+    wrong: str = ""  # why it cannot be called: its input could not be read
+    sealed: Any = None  # the provider's own addition, given back as it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +122,24 @@ class Stop:
     resets_at: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """The answer is asked for again: what was shown of it so far is void, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The answer was cut off at its longest; it can go on when it is told to."""
+
+
+class TooLong(Exception):
+    """Raised by a model whose provider says that the conversation does not fit its window."""
+
+
 Content = Said | ToolResult | Interrupted | Thought | Text | ToolUse
-Block = Delta | Thought | Text | ToolUse | Usage | Pause | Stop
+Block = Delta | Thought | Text | ToolUse | Usage | Pause | Stop | Anew | Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +148,14 @@ class Message:
 
     role: Literal["context", "user", "assistant"]
     content: tuple[Content, ...] = field(default=())
+
+
+class Wait(Protocol):
+    """How everything here waits: `Inbox.wait`."""
+
+    def __call__(self, fd: int | None = None, events: int = select.POLLIN, deadline: float | None = None) -> bool:
+        """Return whether `fd` became ready before the deadline (`time.monotonic`); may raise `Hurry`."""
+        ...
 
 
 class Model(Protocol):
@@ -131,8 +167,9 @@ class Model(Protocol):
         ...
 
     def respond(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Iterator[Block]:
-        """Yield blocks as they come, with an (empty) `Delta` at least every 100 ms while waiting.
+        """Yield blocks as they come, waiting only by `Wait`, so that the step can be stopped at any moment.
 
-        The iterator is closed when the step is stopped. An exception ends the turn as failed, with its text.
+        The iterator is closed when the step is stopped. An exception ends the turn as failed, with its text, but
+        for `TooLong`.
         """
         ...

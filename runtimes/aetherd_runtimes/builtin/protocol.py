@@ -1,14 +1,19 @@
 """What the builtin agent and aetherd say to each other: one JSON object per line on stdin and stdout.
 
+The bridges to other agents (`aetherd_runtimes.bridge`) speak the same lines.
+
 In (an `id` is obeyed at most once; anything else is answered by `trouble`):
     {"type": "say", "id": "m1", "text": "…", "priority": "now" | "next" | "queue"}
         `next` (the default) reaches the model at the next tool boundary, `now` stops the current step first,
         `queue` waits for the turn to end. The first say is the goal; a script in `wait message` hears all.
     {"type": "interrupt", "id": "i1"}
         Stop the turn, keep the process. Nothing happens when no turn runs.
+    {"type": "answer", "request": "r1", "allow": true, "for_run": false, "reason": null}
+        A person's answer to `permission_asked`; one that nobody waits for any more is left out.
 
 Out, in the words of `aetherd.runtime`:
-    {"type": "session", "session": "…", "model": "…", "tools_connected": true, "version": "…"}
+    {"type": "session", "session": "…", "model": "…", "tools_connected": true | null, "version": "…",
+     "permission_mode": "…" | null}
     {"type": "turn_started"}
     {"type": "thought", "text": "…"}
     {"type": "text", "text": "…", "interrupted": false}
@@ -21,12 +26,14 @@ Out, in the words of `aetherd.runtime`:
     {"type": "turn_ended", "outcome": "completed" | "failed" | "interrupted" | "limited", "text": "…",
      "error": null, "resets_at": null}
     {"type": "trouble", "text": "…"}
+    {"type": "permission_asked", "request": "r1", "tool": "…", "input": {…}, "title": "…", "tool_call": "…" | null}
+    {"type": "permission_closed", "request": "r1"}                  nobody waits for its answer any more
 
 End: when stdin closes the running turn and what is queued are finished, then it exits 0; so it does after
 `idle_exit_s` without a word. SIGTERM exits 143 at once.
 
-Settings, an optional JSON file named by the only argument: {"session", "model", "context", "idle_exit_s",
-"version"}. Environment: AETHER_SOCKET and AETHER_TOKEN (without a socket the agent has no tools).
+Settings of the builtin agent, an optional JSON file named by the only argument: `loop.Settings`. Environment:
+AETHER_SOCKET and AETHER_TOKEN (without a socket the agent has no tools of aetherd).
 """
 
 from __future__ import annotations

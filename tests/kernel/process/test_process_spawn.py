@@ -26,7 +26,7 @@ REFUSED: list[tuple[dict[str, Any], type[AetherError], str]] = [
     ({"sandbox": {"tier": "bwrap", "image": "debian"}}, Invalid, "an image needs tier docker"),
     ({"workspace": "w"}, NotFound, "no workspace 'w'"),
     ({"template": "web-researchr"}, NotFound, "no template 'web-researchr'; near it are: web-researcher"),
-    ({"budget": 0}, Unavailable, "budgets are not built yet"),
+    ({"budget": -1}, Invalid, "budget"),
     ({"agent": "nobody"}, NotFound, "no agent 'nobody'"),
     ({"limits": {"open_files": 1}}, Invalid, "open_files"),
     ({"priority": 11}, Invalid, "priority"),

@@ -167,12 +167,14 @@ async def test_a_last_line_without_its_end_is_read_too(lab: Lab) -> None:
 
 
 async def test_a_limit_is_a_phase_that_says_when_it_lifts(lab: Lab) -> None:
+    lifts = "2030-01-01T00:00:00.000000Z"
     ended = {"type": "ended", "outcome": "limited", "error": "enough", "resets_at": "2030-01-01T00:00:00Z"}
     made = await lab.spawn(goal=f"print {json.dumps(ended)} ;; work")
-    assert (await lab.result(made.pid)).outcome == "limited"
+    told = await lab.event("agent.limit_reached", pid=made.pid)
     (last,) = [one for one in lab.of(made.pid, "process.phase_changed") if one["to"] == "limited"]
-    assert last["reason"] == "lifts at 2030-01-01T00:00:00Z"
-    assert lab.of(made.pid, "agent.limit_reached") == [{"error": "enough", "resets_at": "2030-01-01T00:00:00Z"}]
+    assert last["reason"] == f"lifts at {lifts}"
+    assert told["data"] == {"error": "enough", "resets_at": "2030-01-01T00:00:00Z", "wakes_at": lifts}
+    await lab("process.kill", pid=made.pid)
 
 
 async def test_a_long_argument_is_cut_in_the_event_and_says_so(lab: Lab) -> None:

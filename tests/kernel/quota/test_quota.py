@@ -75,7 +75,8 @@ async def test_an_agent_reads_its_own_quota_and_sets_none(lab: Lab) -> None:
         ({}, Invalid, "what shall change"),
         ({"agent": "nobody-there", "pids": 9}, NotFound, "nobody-there"),
         ({"pids": 0}, Invalid, "pids"),
-        ({"tokens": 5}, Invalid, "tokens"),
+        ({"of": "user", "pids": 5}, Invalid, "pids cannot be set for all agents together"),
+        ({"pid": 1, "cpu": 1}, Invalid, "cpu cannot be set for run 1"),
     ],
 )
 async def test_a_quota_that_cannot_be_kept_is_refused(lab: Lab, raw: Any, error: type[Exception], told: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from aetherd import __version__
 from aetherd.core.config import Settings
 from aetherd.core.errors import Forbidden
-from aetherd.kernel.system import service
+from aetherd.kernel.runtime import service
 from aetherd.runtime import Report
 from fakes import Estate, Lab
 

@@ -137,7 +137,7 @@ async def test_what_is_removed_is_gone_with_its_ratings_and_what_is_built_in_sta
         ({"name": "My Role"}, Invalid, "name"),
         ({"title": ""}, Invalid, "title"),
         ({"limits": {"wall_s": 0}}, Invalid, "wall_s"),
-        ({"limits": {"steps": 5}}, Invalid, "steps"),
+        ({"limits": {"steps": 0}}, Invalid, "steps"),
         ({"toolset": "most"}, Invalid, "toolset"),
         ({"instructions": "x" * 20_001}, Invalid, "instructions"),
     ],

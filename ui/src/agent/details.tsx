@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { client } from "../generated/client";
 import type { Operations } from "../generated/types";
 import { endingOf } from "../model/conditions";
-import { clock, count, spent } from "../model/format";
+import { clock, count, dollars, spent } from "../model/format";
 import type { Process } from "../model/names";
 import { Section } from "../parts/page";
 import { agentPath, go } from "../state/route";
@@ -73,10 +73,12 @@ export default function Details({ process }: { process: Process }) {
           />
         </Section>
         <Facts process={process} />
-        <Section title="Spent" note="the runtime's own estimate, told when a turn ends">
+        <Section title="Spent" note={process.metered ? "counted at aetherd's gateway, call by call" : "the runtime's own estimate, told when a turn ends"}>
           <Rows
             rows={[
               ["cost", spent(process)],
+              ["budget", process.budget_usd !== null && dollars(process.budget_usd)],
+              ["its runtime says", process.metered && dollars(process.claimed_usd)],
               ["input", result && `${count(result.usage.input_tokens)} tokens`],
               ["output", result && `${count(result.usage.output_tokens)} tokens`],
               ["cache read", result && `${count(result.usage.cache_read_tokens)} tokens`],

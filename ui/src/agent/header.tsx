@@ -1,14 +1,17 @@
 import { ArrowLeft, PlugZap, ShieldAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { CONDITIONS, type Condition, endingOf, phaseWord } from "../model/conditions";
-import { clock, oneLine, spent } from "../model/format";
+import { clock, oneLine } from "../model/format";
 import { isolationOf, networkWord } from "../model/isolation";
 import type { Process } from "../model/names";
+import { Cost } from "../money/cost";
+import { LimitedBanner } from "../money/limited";
 import { Ago } from "../parts/ago";
 import { Button } from "../parts/button";
 import { Glyph, TEXT_TONE } from "../parts/glyph";
 import { Link } from "../parts/link";
 import { TierMark } from "../parts/tier-mark";
+import { useFleet } from "../state/fleet";
 import { agentPath, go } from "../state/route";
 
 interface Props {
@@ -22,6 +25,9 @@ export function AgentHeader({ process, condition, actions }: Props) {
   const { word, tone } = CONDITIONS[condition];
   const ending = endingOf(process);
   const phase = phaseWord(process, condition);
+  const last = useFleet((fleet) => fleet.activity[process.pid]);
+  // a turn that failed is told by its event; the process itself has no word for it
+  const reason = process.reason ?? (condition === "failed" && last?.kind === "trouble" ? last.text : null);
   return (
     <header className="shrink-0 px-4 pt-3 pb-2 md:px-6 md:pt-4">
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-2">
@@ -54,8 +60,9 @@ export function AgentHeader({ process, condition, actions }: Props) {
         <div className={`flex flex-wrap items-center gap-2 ${condition === "controlled" ? "max-md:hidden" : ""}`}>{actions}</div>
       </div>
       <Facts process={process} />
-      {process.reason && (condition === "failed" || condition === "limited" || condition === "unknown") && (
-        <p className={`mt-1.5 text-sm wrap-anywhere ${condition === "failed" ? "text-fail" : "text-limit"}`}>{process.reason}</p>
+      <LimitedBanner process={process} />
+      {reason && !process.limited && (condition === "failed" || condition === "limited" || condition === "unknown") && (
+        <p className={`mt-1.5 text-sm wrap-anywhere ${condition === "failed" ? "text-fail" : "text-limit"}`}>{reason}</p>
       )}
     </header>
   );
@@ -92,8 +99,10 @@ function Facts({ process }: { process: Process }) {
         </Fact>
       )}
       {process.os_pid !== null && <Fact label="os pid">{process.os_pid}</Fact>}
-      <Fact label="cost" title="the runtime's own estimate">
-        {spent(process)}
+      <Fact label="cost">
+        <Link href={agentPath(process.pid, "walls")} className="hover:text-ink">
+          <Cost process={process} />
+        </Link>
       </Fact>
       {process.started_at && (
         <Fact label={process.exited_at ? "ran until" : "up"}>{process.exited_at ? clock(process.exited_at) : <Ago at={process.started_at} />}</Fact>

@@ -5,6 +5,7 @@ import type { SpawnInput } from "../model/names";
 import { type Runtime, type Tier, autoTier, hostDetail } from "../model/doctor";
 import { Button, MOD } from "../parts/button";
 import { Labelled } from "../parts/labelled";
+import { Link } from "../parts/link";
 import { Modal } from "../parts/modal";
 import { putProcess } from "../state/fleet";
 import { useDialogs } from "../state/dialogs";
@@ -20,6 +21,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   const [runtimes, setRuntimes] = useState<Runtime[] | null>(null);
   const [tiers, setTiers] = useState<Tier[]>([]);
   const [alone, setAlone] = useState("");
+  const [keyed, setKeyed] = useState(true);
   const [form, setForm] = useState({
     runtime: preset.runtime ?? "claude-code",
     goal: preset.goal ?? "",
@@ -28,6 +30,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
     model: preset.model ?? "",
     cwd: "",
     argv: "",
+    budget: "",
     toolset: (preset.template ? "" : "worker") as NonNullable<SpawnInput["toolset"]> | "",
   });
   const [env, setEnv] = useState<Variable[]>([]);
@@ -37,10 +40,11 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   const put = (change: Partial<typeof form>) => setForm((old) => ({ ...old, ...change }));
 
   useEffect(() => {
+    client.model.providers().then((found) => setKeyed(found.providers.some((each) => each.name === "anthropic" && each.ready)), () => {});
     client.sandbox.list({ limit: 1 }).then((found) => setTiers(found.tiers), () => {});
     void attempt("Looking for runtimes", () => client.system.doctor()).then((report) => {
       if (!report) return setRuntimes([]);
-      const found = [...report.runtimes].sort((a, b) => Number(b.capabilities["takeover"]) - Number(a.capabilities["takeover"]));
+      const found = [...report.runtimes].sort((a, b) => Number(b.available) - Number(a.available) || Number(b.capabilities["takeover"]) - Number(a.capabilities["takeover"]));
       setRuntimes(found);
       setAlone(hostDetail(report));
       const wanted = found.find((each) => each.name === form.runtime);
@@ -53,7 +57,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
   const auto = autoTier(tiers, walls.image.trim() !== "");
   const command = form.runtime === "command";
   const ready = command ? form.argv.trim() !== "" : form.goal.trim() !== "";
-  const needsKey = useMemo(() => form.runtime === "claude-code" && !env.some((each) => /^ANTHROPIC_/.test(each.name)), [form.runtime, env]);
+  const needsKey = useMemo(() => !keyed && form.runtime === "claude-code" && !env.some((each) => /^ANTHROPIC_/.test(each.name)), [keyed, form.runtime, env]);
 
   const spawn = async () => {
     if (!ready || busy) return;
@@ -69,6 +73,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
         ...(form.role.trim() && !preset.agent ? { role: form.role.trim() } : {}),
         ...(form.model.trim() ? { model: form.model.trim() } : {}),
         ...(form.cwd.trim() ? { cwd: form.cwd.trim() } : {}),
+        ...(Number(form.budget) > 0 ? { budget: Number(form.budget) } : {}),
         ...(command ? { argv: words(form.argv) } : {}),
         ...wishOf(walls, auto),
         ...(filled.length ? { env: Object.fromEntries(filled.map((each) => [each.name.trim(), each.value])) } : {}),
@@ -119,11 +124,15 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
             {runtimes === null && <p className="text-sm text-faint">Looking for runtimes…</p>}
           </div>
           {runtime && <p className="mt-1.5 text-xs text-dim">{runtime.summary}</p>}
-          {runtimes?.filter((each) => !each.available && each.missing).map((each) => (
-            <p key={each.name} className="mt-1.5 text-xs text-dim">
-              <span className="font-medium">{each.title}</span>: {each.missing}
+          {runtimes?.some((each) => !each.available) && (
+            <p className="mt-1.5 text-xs text-dim">
+              Missing ones are installed on the page{" "}
+              <Link href="/runtimes" className="underline hover:text-ink" onClick={onClose}>
+                Runtimes
+              </Link>
+              .
             </p>
-          ))}
+          )}
         </fieldset>
         {preset.template && <p className="text-sm text-dim">It is told the template's instructions first, and its list of tools and its limits hold.</p>}
         {preset.agent && <p className="text-sm text-dim">A new process of the same agent, with its home and its memory. Keys are not kept: give them again.</p>}
@@ -138,7 +147,7 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
         <Environment variables={env} onChange={setEnv} offers={runtime?.needs ?? []} hint={needsKey} />
         <More name="walls" title="Sandbox, network, limits" note={wishWords(walls, auto)} alarm={(walls.tier || auto) === "host"} open={more} onOpen={setMore} />
         {more === "walls" && <WallsFields form={walls} tiers={tiers} alone={alone} again={!!preset.agent} onChange={setWalls} />}
-        <More name="model" title="Model, tools" note="" open={more} onOpen={setMore} />
+        <More name="model" title="Model, tools, budget" note={[form.model, Number(form.budget) > 0 ? `at most $${form.budget}` : ""].filter(Boolean).join(" · ")} open={more} onOpen={setMore} />
         {more === "model" && (
           <div className="grid gap-4 sm:grid-cols-2">
             <Labelled label="Model" hint="as the runtime knows it">
@@ -153,6 +162,10 @@ export default function NewAgent({ onClose }: { onClose: () => void }) {
                 <option value="all">all</option>
               </select>
             </Labelled>
+            <Labelled label="Budget" hint="USD, with all it starts">
+              <input type="number" inputMode="decimal" min={0} step="any" className="field tabular" data-testid="spawn-budget" placeholder="none of its own" value={form.budget} onChange={(event) => put({ budget: event.target.value })} />
+            </Labelled>
+            <p className="text-xs text-faint sm:self-end sm:pb-2">A call to a model that could go past it is refused before it is made. It holds for calls through aetherd's gateway: not with a key of the environment above.</p>
           </div>
         )}
         <footer className="flex flex-wrap items-center justify-end gap-2 border-t border-line pt-4">

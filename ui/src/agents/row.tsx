@@ -1,11 +1,13 @@
 import { Brain, ChevronRight, MessageSquareText, TriangleAlert, User, Wrench } from "lucide-react";
 import { memo } from "react";
 import { CONDITIONS, type Condition, endingOf, phaseWord } from "../model/conditions";
-import { homely, oneLine, since, spent, toolName } from "../model/format";
+import { homely, oneLine, since, toolName } from "../model/format";
 import type { Process } from "../model/names";
+import { Cost } from "../money/cost";
 import { Glyph, TEXT_TONE } from "../parts/glyph";
 import { Link } from "../parts/link";
 import { TierMark } from "../parts/tier-mark";
+import { Until } from "../parts/until";
 import { useNow } from "../state/clock";
 import { useFleet } from "../state/fleet";
 import type { Activity } from "../state/reduce";
@@ -112,6 +114,13 @@ function LastAction({ process, condition }: { process: Process; condition: Condi
         <span className="truncate">{oneLine(live.slice(-160), 160)}</span>
       </p>
     );
+  if (process.limited)
+    return (
+      <p className="mt-0.5 truncate text-sm text-limit">
+        goes on <Until at={process.limited.wakes_at} />
+        <span className="text-faint"> · {process.limited.error ?? process.reason}</span>
+      </p>
+    );
   if ((condition === "failed" || condition === "limited" || condition === "queued") && process.reason)
     return <p className={`mt-0.5 truncate text-sm ${condition === "failed" ? "text-fail" : "text-dim"}`}>{process.reason}</p>;
   if (!activity) return <p className="mt-0.5 text-sm text-faint">{process.role && process.goal ? oneLine(process.goal, 140) : process.capabilities["structured"] === false ? "open its terminal to see what it does" : "nothing said yet"}</p>;
@@ -135,7 +144,7 @@ function Facts({ process }: { process: Process }) {
         </div>
         <div className="flex items-center justify-end gap-2 tabular md:mt-0.5">
           <TierMark process={process} />
-          <span title="the runtime's own estimate">{spent(process)}</span>
+          <Cost process={process} />
         </div>
       </div>
       <Thumb pid={process.pid} />

@@ -70,7 +70,7 @@ export function Environment({ variables, onChange, offers, hint }: { variables: 
             Other
           </Button>
         </div>
-        {hint && <p className="text-xs text-faint">Claude Code needs ANTHROPIC_API_KEY here, unless the daemon already has a key or the agent's home is signed in. ANTHROPIC_BASE_URL points it at a gateway.</p>}
+        {hint && <p className="text-xs text-faint">Claude Code needs ANTHROPIC_API_KEY here, unless the page Models has a key or the agent's home is signed in. A key given here is used directly: nothing is counted and no budget holds.</p>}
       </div>
     </fieldset>
   );

@@ -281,6 +281,22 @@ export const client = {
     /** Show a conversation you take part in, oldest first. */
     thread: method("message.thread"),
   },
+  metric: {
+    /** Show the series of /metrics: processes, calls, events, tokens, cost, times, limits, sandboxes. */
+    query: method("metric.query"),
+  },
+  model: {
+    /** Set a provider's key or address, prices, routing rules, and which agents' calls are kept. */
+    configure: method("model.configure"),
+    /** List models whose prices are known, of the providers that can be used; or of the one that is named. */
+    list: method("model.list"),
+    /** Show who can be asked, where each key is from and what is missing; keys themselves are never shown. */
+    providers: method("model.providers"),
+    /** Tell where a call would go and why, without making it. */
+    route: method("model.route"),
+    /** Show what calls to models used and cost, by model, as the providers told it; an agent sees its own. */
+    usage: method("model.usage"),
+  },
   network: {
     /** List what agents tried to reach and what was decided, newest first. */
     log: method("network.log"),
@@ -312,7 +328,7 @@ export const client = {
     pause: method("process.pause"),
     /** Show what came of a process: final text, outcome, cost, files changed. */
     result: method("process.result"),
-    /** Thaw a paused process: it goes on exactly where it was. */
+    /** Thaw a paused process: it goes on exactly where it was; one that waits for a usage limit tries again now. */
     resume: method("process.resume"),
     /** Tell a running agent something; it is delivered at most once, by the runtime's own protocol. */
     send: method("process.send"),
@@ -342,7 +358,7 @@ export const client = {
   quota: {
     /** Show what an agent may use at most, where that is set, and what enforces it here. */
     get: method("quota.get"),
-    /** Bound what one agent, or every agent of yours, may use; it holds for runs that start from now on. */
+    /** Bound what an agent, every agent, or all of yours together may use and spend, or one run that is there. */
     set: method("quota.set"),
     /** Measure what all agents use now, newest agent first, beside what this machine has. */
     summary: method("quota.summary"),
@@ -354,6 +370,20 @@ export const client = {
     add: method("reflection.add"),
     /** List what agents learnt from their runs, newest first; an agent sees its own. */
     list: method("reflection.list"),
+  },
+  runtime: {
+    /** Read every installed file again and compare it with its checksum, then ask the runtime its version. */
+    check: method("runtime.check"),
+    /** Show a runtime: version, what is missing, what is installed, and what it was seen to do. */
+    get: method("runtime.get"),
+    /** Install the pinned version with the Node it needs, below aetherd's home; or repair it. */
+    install: method("runtime.install"),
+    /** List the runtimes there are: which can run here, in which version, and what is missing. */
+    list: method("runtime.list"),
+    /** Remove an installed runtime with all its versions; homes and conversations of agents stay. */
+    remove: method("runtime.remove"),
+    /** Change what is installed to the versions this aetherd pins; running processes keep the one they have. */
+    update: method("runtime.update"),
   },
   sandbox: {
     /** Build an image from a recipe, without a registry: a minute or two. */

@@ -49,10 +49,20 @@ export interface AgentCreatedData {
   parent: string | null;
 }
 
+/** An agent that waited for a usage limit is told to go on, in the same conversation. */
+export interface AgentLimitLiftedData {
+  waited_s: number;
+  /** how often in a row the limit was hit */
+  times: number;
+}
+
 /** A usage limit stops the model until it lifts. */
 export interface AgentLimitReachedData {
   error: string | null;
+  /** when it lifts, as the runtime was told */
   resets_at: string | null;
+  /** when the agent is told to go on; by itself it never does */
+  wakes_at: string | null;
 }
 
 /** Which agents. */
@@ -196,9 +206,11 @@ export interface AgentUsage {
   /** what its home holds on disk; null: not measured in time */
   disk_bytes: number | null;
   disk_files: number | null;
+  /** its calls to models, today and this month */
+  spending: Spending[];
 }
 
-/** Tokens and money spent, as the runtime reports them. */
+/** Tokens and money spent: as the model gateway counts each call, and as the runtime itself tells. */
 export interface AgentUsageData {
   input_tokens: number;
   output_tokens: number;
@@ -206,6 +218,8 @@ export interface AgentUsageData {
   cache_write_tokens: number;
   cost_usd: number;
   model: string | null;
+  /** once the gateway counts a run, what the runtime tells is not added to its cost */
+  source: "gateway" | "runtime";
 }
 
 /** A GPU that a process has. */
@@ -994,6 +1008,15 @@ export interface Expertise {
   count: number | null;
 }
 
+/** Samples of one thing. */
+export interface Family {
+  name: string;
+  /** counter, gauge or histogram */
+  type: string;
+  help: string;
+  samples: Sample[];
+}
+
 /** One person's word on a run or a step. */
 export interface Feedback {
   id: string;
@@ -1551,6 +1574,15 @@ export interface Image {
   note: string | null;
 }
 
+/** A model with a known price. */
+export interface KnownModel {
+  provider: string;
+  model: string;
+  price: ModelPrice;
+  /** the price was configured here */
+  own: boolean;
+}
+
 /** The newest run. */
 export interface LastRun {
   pid: number;
@@ -1565,6 +1597,18 @@ export interface LastRun {
 export interface Left {
   path: string;
   why: string;
+}
+
+/** A usage limit that an agent waits for; it has no runtime meanwhile where that can go on later. */
+export interface Limited {
+  since: string;
+  /** when it lifts, as the runtime was told */
+  resets_at: string | null;
+  /** when it is told to go on; process.resume does so at once */
+  wakes_at: string;
+  /** how often in a row it was hit */
+  times: number;
+  error: string | null;
 }
 
 /** Hard limits, enforced from outside; left out, what quota.get tells. */
@@ -1583,6 +1627,10 @@ export interface Limits {
   file_mb?: number | null;
   /** stopped after this many seconds */
   wall_s?: number | null;
+  /** tokens of its calls to models, and of all it starts */
+  tokens?: number | null;
+  /** calls to models, and as many of tools; stopped when it would make one more */
+  steps?: number | null;
 }
 
 /** A link of a page. */
@@ -2005,6 +2053,312 @@ export interface MessageThreadInput {
   thread: string;
 }
 
+/** Which series. */
+export interface MetricQueryInput {
+  /** only those whose name begins so */
+  prefix?: string;
+}
+
+/** The series as they stand now; counters begin anew with each start of the daemon. */
+export interface MetricQueryOutput {
+  families: Family[];
+}
+
+/** What to change; everything that is left out stays as it is. */
+export interface ModelConfigureInput {
+  /** anthropic, openai, gemini, ollama or a new name */
+  provider?: string | null;
+  /** what a new provider speaks; default openai */
+  dialect?: "anthropic" | "openai" | "gemini" | "ollama" | null;
+  /** its address; empty: the usual one again */
+  base_url?: string | null;
+  /** kept in a file that only the daemon reads; empty forgets it */
+  api_key?: string | null;
+  /** key: an API key; claude: a long-lived token of `claude setup-token`; bearer: any other */
+  kind?: "key" | "bearer" | "claude" | null;
+  /** by model, `*` for all others of the provider; null: as in the table */
+  prices?: Record<string, ModelPriceInput | null> | null;
+  /** all routing rules, in order */
+  rules?: ModelRouteRuleInput[] | null;
+  /** agent (id or name) -> whether to keep what it says to models, redacted */
+  trace?: Record<string, boolean> | null;
+  /** forget the provider and its key */
+  remove?: boolean;
+}
+
+/** All providers, and how calls are routed and traced. */
+export interface ModelConfigureOutput {
+  providers: Provider[];
+  rules: ModelRouteRule[];
+  /** agents whose calls are kept, redacted, below log/models of aetherd's home */
+  traced: string[];
+  /** when the table of prices was looked at */
+  prices_date: string;
+  prices_source: string;
+}
+
+/** A person changed a provider, prices, routing or tracing; a key is never told. */
+export interface ModelConfiguredData {
+  /** null: rules or tracing alone */
+  provider: string | null;
+  /** what was given: base_url, api_key, prices, rules, … */
+  changed: string[];
+  by: string;
+}
+
+/** Which models to list. */
+export interface ModelListInput {
+  /** of this one, also when it cannot be used */
+  provider?: string | null;
+}
+
+/** Models whose prices are known; others can be used, bounded by tokens. */
+export interface ModelListOutput {
+  models: KnownModel[];
+  date: string;
+  source: string;
+}
+
+/** Prices of a call whose input is longer than this. */
+export interface ModelOver {
+  /** input that was read from a cache; USD for a million */
+  cache_read: number | null;
+  /** input written to a cache, for five minutes */
+  cache_write: number | null;
+  /** and for an hour */
+  cache_write_1h: number | null;
+  /** pictures the model makes */
+  image_output: number | null;
+  /** sound that is sent */
+  audio_input: number | null;
+  /** sound the model makes */
+  audio_output: number | null;
+  /** dearer above this size of the input */
+  tokens: number;
+  /** USD for a million tokens */
+  input: number | null;
+  /** USD for a million tokens */
+  output: number | null;
+}
+
+/** Prices of a call whose input is longer than this. */
+export interface ModelOverInput {
+  /** input that was read from a cache; USD for a million */
+  cache_read?: number | null;
+  /** input written to a cache, for five minutes */
+  cache_write?: number | null;
+  /** and for an hour */
+  cache_write_1h?: number | null;
+  /** pictures the model makes */
+  image_output?: number | null;
+  /** sound that is sent */
+  audio_input?: number | null;
+  /** sound the model makes */
+  audio_output?: number | null;
+  /** dearer above this size of the input */
+  tokens: number;
+  /** USD for a million tokens */
+  input?: number | null;
+  /** USD for a million tokens */
+  output?: number | null;
+}
+
+/** What a model costs, in USD for a million tokens. */
+export interface ModelPrice {
+  /** input that was read from a cache; USD for a million */
+  cache_read: number | null;
+  /** input written to a cache, for five minutes */
+  cache_write: number | null;
+  /** and for an hour */
+  cache_write_1h: number | null;
+  /** pictures the model makes */
+  image_output: number | null;
+  /** sound that is sent */
+  audio_input: number | null;
+  /** sound the model makes */
+  audio_output: number | null;
+  /** USD for a million tokens that are sent */
+  input: number;
+  /** USD for a million tokens that come back */
+  output: number;
+  /** USD for a search by the provider's own tool */
+  search: number | null;
+  /** most tokens of input */
+  context: number | null;
+  /** most tokens of output */
+  most_output: number | null;
+  /** dearer prices of long inputs */
+  over: ModelOver | null;
+  /** by how much a way to be served is dearer or cheaper, such as priority or fast */
+  factors: Record<string, number> | null;
+}
+
+/** What a model costs, in USD for a million tokens. */
+export interface ModelPriceInput {
+  /** input that was read from a cache; USD for a million */
+  cache_read?: number | null;
+  /** input written to a cache, for five minutes */
+  cache_write?: number | null;
+  /** and for an hour */
+  cache_write_1h?: number | null;
+  /** pictures the model makes */
+  image_output?: number | null;
+  /** sound that is sent */
+  audio_input?: number | null;
+  /** sound the model makes */
+  audio_output?: number | null;
+  /** USD for a million tokens that are sent */
+  input: number;
+  /** USD for a million tokens that come back */
+  output?: number;
+  /** USD for a search by the provider's own tool */
+  search?: number | null;
+  /** most tokens of input */
+  context?: number | null;
+  /** most tokens of output */
+  most_output?: number | null;
+  /** dearer prices of long inputs */
+  over?: ModelOverInput | null;
+  /** by how much a way to be served is dearer or cheaper, such as priority or fast */
+  factors?: Record<string, number> | null;
+}
+
+/** Nothing to say. */
+export type ModelProvidersInput = Record<string, never>;
+
+/** A call that is not made. */
+export interface ModelRouteInput {
+  /** that is asked */
+  provider: string;
+  /** that is asked for */
+  model: string;
+  /** agent (id or name) */
+  agent?: string | null;
+  /** of the agent */
+  role?: string | null;
+  /** that hosts it */
+  runtime?: string | null;
+  /** what the process is doing */
+  phase?: string | null;
+  /** names of the tools that are offered */
+  tools?: string[];
+  /** size of the input */
+  tokens?: number;
+  /** most tokens that may come back */
+  most_output?: number;
+}
+
+/** Where a call would go, and why. */
+export interface ModelRouteOutput {
+  /** the rule that decided; null: none fits, so it goes as asked */
+  rule: string | null;
+  stops: Stop[];
+  /** what was looked at, in order */
+  why: string[];
+}
+
+/** The first rule that fits decides; the next place is tried when one is down, overloaded or limits us. */
+export interface ModelRouteRule {
+  /** to be told by, in model.route */
+  name: string;
+  /** which calls it is for; empty: all */
+  when: ModelWhen;
+  /** in order; an empty one is the call as it was */
+  to: ModelTarget[];
+}
+
+/** The first rule that fits decides; the next place is tried when one is down, overloaded or limits us. */
+export interface ModelRouteRuleInput {
+  /** to be told by, in model.route */
+  name: string;
+  /** which calls it is for; empty: all */
+  when?: ModelWhenInput;
+  /** in order; an empty one is the call as it was */
+  to: ModelTargetInput[];
+}
+
+/** Where a call goes instead. */
+export interface ModelTarget {
+  /** default: as asked; it must speak the same dialect */
+  provider: string | null;
+  /** default: as asked */
+  model: string | null;
+}
+
+/** Where a call goes instead. */
+export interface ModelTargetInput {
+  /** default: as asked; it must speak the same dialect */
+  provider?: string | null;
+  /** default: as asked */
+  model?: string | null;
+}
+
+/** Whose calls, since when. */
+export interface ModelUsageInput {
+  /** agent (id or name); default: all one may see */
+  agent?: string | null;
+  /** calls begun in so many days */
+  days?: number;
+}
+
+/** What was used, the dearest first. */
+export interface ModelUsageOutput {
+  lines: UsageLine[];
+  cost_usd: number;
+}
+
+/** Which calls a rule is for: all that is given must hold. Names may have `*` in them. */
+export interface ModelWhen {
+  /** as the runtime asks for it */
+  provider: string | null;
+  /** as the runtime asks for it */
+  model: string | null;
+  /** name or id: so one agent is routed by itself */
+  agent: string | null;
+  /** of the agent */
+  role: string | null;
+  /** that hosts it */
+  runtime: string | null;
+  /** what the process is doing, as process.get says */
+  phase: string | null;
+  /** whether the call offers tools; titles and summaries do not */
+  tools: boolean | null;
+  /** one of the tools that are offered */
+  tool: string | null;
+  /** least size of the input, about */
+  min_tokens: number | null;
+  /** most size of the input, about */
+  max_tokens: number | null;
+  /** the call could cost more than this */
+  over_usd: number | null;
+}
+
+/** Which calls a rule is for: all that is given must hold. Names may have `*` in them. */
+export interface ModelWhenInput {
+  /** as the runtime asks for it */
+  provider?: string | null;
+  /** as the runtime asks for it */
+  model?: string | null;
+  /** name or id: so one agent is routed by itself */
+  agent?: string | null;
+  /** of the agent */
+  role?: string | null;
+  /** that hosts it */
+  runtime?: string | null;
+  /** what the process is doing, as process.get says */
+  phase?: string | null;
+  /** whether the call offers tools; titles and summaries do not */
+  tools?: boolean | null;
+  /** one of the tools that are offered */
+  tool?: string | null;
+  /** least size of the input, about */
+  min_tokens?: number | null;
+  /** most size of the input, about */
+  max_tokens?: number | null;
+  /** the call could cost more than this */
+  over_usd?: number | null;
+}
+
 /** What came of a task that had to be done first. */
 export interface Needed {
   id: string;
@@ -2100,6 +2454,15 @@ export interface NewStep {
   status?: "pending" | "active" | "done" | "failed" | "skipped";
   /** smaller steps, 4 levels in all */
   steps?: NewStep[];
+}
+
+/** What one behaviour was seen to be, with a scripted model. */
+export interface Observed {
+  behaviour: string;
+  summary: string;
+  /** None: it does not apply, or was not tried */
+  holds: boolean | null;
+  note: string;
 }
 
 /** One skill it shall be made of. */
@@ -2267,14 +2630,22 @@ export interface Process {
   ended_by: string | null;
   /** running, completed, failed, killed or limited */
   outcome: string;
+  /** the usage limit it waits for */
+  limited: Limited | null;
   /** who holds the control lease, if a person does */
   controller: string | null;
   /** why the agent asks for a person, while nobody has come */
   requested: string | null;
   /** questions waiting for a person */
   approvals: number;
-  /** the runtime's own estimate */
+  /** metered by the model gateway; else, when not `metered`, the runtime's own word */
   cost_usd: number;
+  /** its calls to models go through the gateway, which counts them */
+  metered: boolean;
+  /** what its runtime says that it has cost */
+  claimed_usd: number;
+  /** for it and all it starts; null: none of its own */
+  budget_usd: number | null;
   capabilities: Record<string, boolean>;
 }
 
@@ -2467,7 +2838,7 @@ export interface ProcessSpawnInput {
   toolset?: "worker" | "lead" | "operator" | "all";
   /** hard limits */
   limits?: Limits;
-  /** leave it out: budgets are not built */
+  /** USD for its calls to models and those of all it starts; the call that could go past it is refused */
   budget?: number | null;
   /** higher starts sooner when the queue is full */
   priority?: number;
@@ -2681,6 +3052,15 @@ export interface ProfileUpdatedData {
   expertise: string[];
 }
 
+/** How far an install is. */
+export interface Progress {
+  runtime: string;
+  version: string;
+  step: "waiting" | "node" | "npm" | "packages" | "checksums" | "switch" | "done";
+  detail: string;
+  elapsed_s: number;
+}
+
 /** A version that waits, or waited, for a person. */
 export interface Proposal {
   id: string;
@@ -2703,13 +3083,34 @@ export interface Proposal {
   decided_by: string | null;
 }
 
-/** A run went past a limit that is watched and not held by the kernel, and was paused. */
+/** A provider; its key is never shown. */
+export interface Provider {
+  name: string;
+  dialect: "anthropic" | "openai" | "gemini" | "ollama";
+  base_url: string;
+  /** where the key is from */
+  key: "configured" | "file" | "environment" | "none";
+  kind: "key" | "bearer" | "claude";
+  /** whether calls can be made */
+  ready: boolean;
+  /** what is missing, and how to mend it; empty when nothing */
+  note: string;
+  /** configured, by model */
+  own_prices: Record<string, ModelPrice>;
+}
+
+/** A run reached a limit: of disk, then it was paused; of money, tokens or steps, then its call was refused. */
 export interface QuotaExceededData {
-  resource: "disk";
-  /** bytes */
+  resource: "disk" | "usd" | "tokens" | "steps";
+  /** bytes of disk, USD, tokens, or calls to models */
   used: number;
-  /** bytes */
+  /** bytes of disk, USD, tokens, or calls to models */
   bound: number;
+  budget: "run" | "flow" | "agent" | "user" | "org";
+  /** process id, number of the flow, agent id, org/user, or org */
+  of: string | null;
+  period: "run" | "day" | "month";
+  resets_at: string | null;
 }
 
 /** Whose quota. */
@@ -2724,8 +3125,14 @@ export interface QuotaGetOutput {
   agent: string | null;
   /** set for this agent; empty for all agents */
   own: QuotaLimits;
-  /** set for all agents of the user */
+  /** set for each agent of the user */
   everyone: QuotaLimits;
+  /** set for all agents of the user together; agents are not told */
+  user: QuotaLimits;
+  /** set for all of the organization together; agents are not told */
+  org: QuotaLimits;
+  /** what days and months have come to: of the agent, and for a person of all together */
+  spending: Spending[];
   /** what its next run gets at most; in a sandbox, memory and processes have a bound beside */
   effective: QuotaLimits;
   /** cgroup2, cgroup1 or rlimit */
@@ -2735,9 +3142,9 @@ export interface QuotaGetOutput {
 }
 
 /**
- * The most that each run may use: what this machine's kernel can enforce. Null: no bound of this kind.
+ * The most that each run may use, and all runs in a day or month (UTC). Null: no bound of this kind.
  *
- * Tokens and money are not bounded: what a run tells of them itself proves nothing.
+ * Money and tokens are those of calls through the model gateway: a call that could go past one is refused.
  */
 export interface QuotaLimits {
   /** cores; 0.5 is half of one */
@@ -2750,16 +3157,32 @@ export interface QuotaLimits {
   disk_mb: number | null;
   /** a run is ended after this many seconds */
   wall_s: number | null;
+  /** USD of a run with all it starts */
+  budget: number | null;
+  /** tokens of a run with all it starts */
+  tokens: number | null;
+  /** calls of a run to models, and as many of tools */
+  steps: number | null;
+  /** USD in a day */
+  day_usd: number | null;
+  /** USD in a calendar month */
+  month_usd: number | null;
+  /** tokens in a day */
+  day_tokens: number | null;
+  /** tokens in a calendar month */
+  month_tokens: number | null;
 }
 
 /** A person changed what an agent, or every agent of theirs, may use. */
 export interface QuotaSetData {
   /** those that are set now; without an agent they are for all */
   limits: Record<string, unknown>;
+  /** each: every agent of the user; user and org: all of them together */
+  of: "agent" | "each" | "user" | "org" | "run";
   by: string;
 }
 
-/** New bounds; those left out stay as they are, null lifts one. Running agents keep theirs, but for disk. */
+/** New bounds; those left out stay as they are, null lifts one. Those of disk, days and months hold at once. */
 export interface QuotaSetInput {
   /** cores; 0.5 is half of one */
   cpu?: number | null;
@@ -2771,8 +3194,26 @@ export interface QuotaSetInput {
   disk_mb?: number | null;
   /** a run is ended after this many seconds */
   wall_s?: number | null;
+  /** USD of a run with all it starts */
+  budget?: number | null;
+  /** tokens of a run with all it starts */
+  tokens?: number | null;
+  /** calls of a run to models, and as many of tools */
+  steps?: number | null;
+  /** USD in a day */
+  day_usd?: number | null;
+  /** USD in a calendar month */
+  month_usd?: number | null;
+  /** tokens in a day */
+  day_tokens?: number | null;
+  /** tokens in a calendar month */
+  month_tokens?: number | null;
   /** agent (id or name); left out: every agent of yours, now and later */
   agent?: string | null;
+  /** user: days and months of all your agents together; org: of everybody's */
+  of?: "each" | "user" | "org";
+  /** a run that is there: its budget, tokens or steps are changed at once */
+  pid?: number | null;
 }
 
 /** Which part of the summary. */
@@ -2787,12 +3228,28 @@ export interface QuotaSummaryInput {
 export interface QuotaSummaryOutput {
   agents: AgentUsage[];
   cursor: string | null;
+  /** calls to models of all agents, today and this month; empty for agents */
+  spending: Spending[];
   /** of this machine */
   cores: number;
   /** of this machine */
   memory_bytes: number;
   /** where homes are */
   disk_free_bytes: number;
+}
+
+/** Most of a budget is spent: told once for each bound. */
+export interface QuotaWarnedData {
+  resource: "disk" | "usd" | "tokens" | "steps";
+  /** bytes of disk, USD, tokens, or calls to models */
+  used: number;
+  /** bytes of disk, USD, tokens, or calls to models */
+  bound: number;
+  budget: "run" | "flow" | "agent" | "user" | "org";
+  /** process id, number of the flow, agent id, org/user, or org */
+  of: string;
+  period: "run" | "day" | "month";
+  resets_at: string | null;
 }
 
 /** One thing that makes it risky. */
@@ -2925,6 +3382,40 @@ export interface RoomHealth {
   detail: string;
 }
 
+/** What a run with all it started has spent; and what it alone has, beside what its runtime tells of that. */
+export interface RunMoney {
+  budget: "run" | "flow" | "agent" | "user" | "org";
+  /** process id, agent id, org/user, or org */
+  of: string;
+  /** days and months are those of UTC */
+  period: "run" | "day" | "month";
+  limit_usd: number | null;
+  spent_usd: number;
+  reserved_usd: number;
+  limit_tokens: number | null;
+  spent_tokens: number;
+  reserved_tokens: number;
+  /** its own calls to models */
+  calls: number;
+  /** when the day or month ends */
+  resets_at: string | null;
+  limit_steps: number | null;
+  /** as its runtime tells */
+  tool_calls: number;
+  /** calls to models without a known price: not in the USD */
+  unpriced: number;
+  /** calls counted as the most they could cost, because nobody told */
+  estimated: number;
+  own_usd: number;
+  own_tokens: number;
+  /** as its runtime tells */
+  claimed_usd: number;
+  claimed_tokens: number;
+  /** own less claimed; null: none of its calls was metered */
+  difference_usd: number | null;
+  difference_tokens: number | null;
+}
+
 /** What everything of one process uses now; null was not measured. */
 export interface RunUsage {
   pid: number;
@@ -2944,6 +3435,25 @@ export interface RunUsage {
   oom_kills: number;
   /** cgroup; or processes: summed over those that live */
   source: string;
+  /** its calls to models */
+  money: RunMoney | null;
+}
+
+/** Which runtime. */
+export interface RuntimeCheckInput {
+  /** as process.spawn takes it, or the part after its colon: `acp:codex` or `codex` */
+  runtime: string;
+}
+
+/** Whether what is installed is as it was installed, and runs. */
+export interface RuntimeCheckOutput {
+  runtime: string;
+  ok: boolean;
+  version: string | null;
+  /** files that are missing or different, the first 20 */
+  damaged: string[];
+  /** what to do */
+  problem: string | null;
 }
 
 /** A runtime adapter and whether it can run here. */
@@ -2959,6 +3469,128 @@ export interface RuntimeFound {
   /** environment variables it can use */
   needs: string[];
   capabilities: Record<string, boolean>;
+}
+
+/** A runtime, what it was seen to do, and what is installed of it. */
+export interface RuntimeGetOutput {
+  name: string;
+  title: string;
+  summary: string;
+  /** outdated: it runs, and aetherd pins another version; broken: install it again */
+  state: "ready" | "missing" | "outdated" | "broken" | "installing";
+  available: boolean;
+  /** as the runtime says */
+  version: string | null;
+  path: string | null;
+  /** what to do when it is not available */
+  missing: string | null;
+  /** runtime.install can fetch it */
+  installable: boolean;
+  /** the version runtime.install fetches */
+  pinned: string | null;
+  /** the version below aetherd's home */
+  installed: string | null;
+  /** an install that is under way */
+  installing: Progress | null;
+  /** environment variables it can use */
+  needs: string[];
+  /** as its adapter says */
+  capabilities: Record<string, boolean>;
+  /** from the conformance bench; empty when it was not put through it */
+  observed: Observed[];
+  /** the version the bench saw */
+  observed_version: string | null;
+  /** what is fetched, pinned */
+  packages: string[];
+  /** the Node it gets */
+  node: string | null;
+  /** on disk */
+  bytes: number | null;
+  files: number | null;
+  installed_at: string | null;
+  /** pids that run it now */
+  processes: number[];
+}
+
+/** A runtime, and whether it can run here. */
+export interface RuntimeInfo {
+  name: string;
+  title: string;
+  summary: string;
+  /** outdated: it runs, and aetherd pins another version; broken: install it again */
+  state: "ready" | "missing" | "outdated" | "broken" | "installing";
+  available: boolean;
+  /** as the runtime says */
+  version: string | null;
+  path: string | null;
+  /** what to do when it is not available */
+  missing: string | null;
+  /** runtime.install can fetch it */
+  installable: boolean;
+  /** the version runtime.install fetches */
+  pinned: string | null;
+  /** the version below aetherd's home */
+  installed: string | null;
+  /** an install that is under way */
+  installing: Progress | null;
+  /** environment variables it can use */
+  needs: string[];
+  /** as its adapter says */
+  capabilities: Record<string, boolean>;
+}
+
+/** It could not be installed; what was there before is still in use. */
+export interface RuntimeInstallFailedData {
+  runtime: string;
+  error: string;
+}
+
+/** A version was installed and is in use from now on; what runs goes on with the one it was started with. */
+export interface RuntimeInstalledData {
+  runtime: string;
+  version: string;
+  before: string | null;
+}
+
+/** No input. */
+export type RuntimeListInput = Record<string, never>;
+
+/** Every adapter there is. */
+export interface RuntimeListOutput {
+  runtimes: RuntimeInfo[];
+}
+
+/** It is gone. */
+export interface RuntimeRemoveOutput {
+  runtime: string;
+  version: string | null;
+  freed_bytes: number;
+}
+
+/** An installed runtime was removed. */
+export interface RuntimeRemovedData {
+  runtime: string;
+  version: string | null;
+}
+
+/** Which runtime, or all of them. */
+export interface RuntimeUpdateInput {
+  /** as process.spawn takes it, or the part after its colon: `acp:codex` or `codex`; none: all that are installed */
+  runtime?: string | null;
+}
+
+/** What was brought to its pinned version. */
+export interface RuntimeUpdateOutput {
+  updated: Progress[];
+  unchanged: string[];
+}
+
+/** One value. */
+export interface Sample {
+  name: string;
+  labels: Record<string, string>;
+  /** none: not a number */
+  value: number | null;
 }
 
 /** Where a process runs. */
@@ -3749,6 +4381,25 @@ export interface SnapshotRestoredData {
   safety: string | null;
 }
 
+/** What was spent of a budget, and is set aside for calls under way; a limit is null where none is set. */
+export interface Spending {
+  budget: "run" | "flow" | "agent" | "user" | "org";
+  /** process id, agent id, org/user, or org */
+  of: string;
+  /** days and months are those of UTC */
+  period: "run" | "day" | "month";
+  limit_usd: number | null;
+  spent_usd: number;
+  reserved_usd: number;
+  limit_tokens: number | null;
+  spent_tokens: number;
+  reserved_tokens: number;
+  /** to models */
+  calls: number;
+  /** when the day or month ends */
+  resets_at: string | null;
+}
+
 /** One step of a plan. */
 export interface Step {
   /** 2.1 is the first step in step 2; it stays while the plan lives */
@@ -3795,6 +4446,15 @@ export interface StepDone {
   /** why it failed */
   problem: string | null;
   ms: number;
+}
+
+/** A place a call would go to, after those before it failed. */
+export interface Stop {
+  provider: string;
+  model: string;
+  ready: boolean;
+  /** the most that is set aside for it; null: no known price */
+  most_usd: number | null;
 }
 
 /** No input. */
@@ -4240,6 +4900,12 @@ export interface TemplateLimits {
   file_mb: number | null;
   /** RLIMIT_NOFILE */
   open_files: number | null;
+  /** USD for its calls to models and those of all it starts */
+  budget: number | null;
+  /** tokens of its calls to models, and of all it starts */
+  tokens: number | null;
+  /** calls to models, and as many of tools */
+  steps: number | null;
 }
 
 /** Hard limits of a run, as process.spawn takes them; left out means none. */
@@ -4258,6 +4924,12 @@ export interface TemplateLimitsInput {
   file_mb?: number | null;
   /** RLIMIT_NOFILE */
   open_files?: number | null;
+  /** USD for its calls to models and those of all it starts */
+  budget?: number | null;
+  /** tokens of its calls to models, and of all it starts */
+  tokens?: number | null;
+  /** calls to models, and as many of tools */
+  steps?: number | null;
 }
 
 /** Which templates. */
@@ -4629,12 +5301,28 @@ export interface ToolSearchOutput {
   total: number;
 }
 
-/** Tokens as the runtime reports them. */
+/** Tokens, metered by the model gateway, or as the runtime reports them. */
 export interface Usage {
   input_tokens: number;
   output_tokens: number;
   cache_read_tokens: number;
   cache_write_tokens: number;
+}
+
+/** What calls to one model came to, by the provider's own figures. */
+export interface UsageLine {
+  provider: string;
+  model: string;
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  cost_usd: number;
+  /** calls without a known price */
+  unpriced: number;
+  /** calls that were counted by their upper bound */
+  estimated: number;
 }
 
 /** A directory that agents share. */
@@ -5269,6 +5957,18 @@ export interface Operations {
   "message.send": { input: MessageSendInput; output: Message; effect: "write"; streams: false };
   /** Show a conversation you take part in, oldest first. */
   "message.thread": { input: MessageThreadInput; output: MessageInboxOutput; effect: "read"; streams: false };
+  /** Show the series of /metrics: processes, calls, events, tokens, cost, times, limits, sandboxes. */
+  "metric.query": { input: MetricQueryInput; output: MetricQueryOutput; effect: "read"; streams: false };
+  /** Set a provider's key or address, prices, routing rules, and which agents' calls are kept. */
+  "model.configure": { input: ModelConfigureInput; output: ModelConfigureOutput; effect: "write"; streams: false };
+  /** List models whose prices are known, of the providers that can be used; or of the one that is named. */
+  "model.list": { input: ModelListInput; output: ModelListOutput; effect: "read"; streams: false };
+  /** Show who can be asked, where each key is from and what is missing; keys themselves are never shown. */
+  "model.providers": { input: ModelProvidersInput; output: ModelConfigureOutput; effect: "read"; streams: false };
+  /** Tell where a call would go and why, without making it. */
+  "model.route": { input: ModelRouteInput; output: ModelRouteOutput; effect: "read"; streams: false };
+  /** Show what calls to models used and cost, by model, as the providers told it; an agent sees its own. */
+  "model.usage": { input: ModelUsageInput; output: ModelUsageOutput; effect: "read"; streams: false };
   /** List what agents tried to reach and what was decided, newest first. */
   "network.log": { input: NetworkLogInput; output: NetworkLogOutput; effect: "read"; streams: false };
   /** Show what an agent may reach from its sandbox. */
@@ -5295,7 +5995,7 @@ export interface Operations {
   "process.pause": { input: ProcessGetInput; output: Process; effect: "write"; streams: false };
   /** Show what came of a process: final text, outcome, cost, files changed. */
   "process.result": { input: ProcessGetInput; output: ProcessResultOutput; effect: "read"; streams: false };
-  /** Thaw a paused process: it goes on exactly where it was. */
+  /** Thaw a paused process: it goes on exactly where it was; one that waits for a usage limit tries again now. */
   "process.resume": { input: ProcessGetInput; output: Process; effect: "write"; streams: false };
   /** Tell a running agent something; it is delivered at most once, by the runtime's own protocol. */
   "process.send": { input: ProcessSendInput; output: ProcessSendOutput; effect: "write"; streams: false };
@@ -5321,7 +6021,7 @@ export interface Operations {
   "profile.update": { input: ProfileUpdateInput; output: ProfileGetOutput; effect: "write"; streams: false };
   /** Show what an agent may use at most, where that is set, and what enforces it here. */
   "quota.get": { input: QuotaGetInput; output: QuotaGetOutput; effect: "read"; streams: false };
-  /** Bound what one agent, or every agent of yours, may use; it holds for runs that start from now on. */
+  /** Bound what an agent, every agent, or all of yours together may use and spend, or one run that is there. */
   "quota.set": { input: QuotaSetInput; output: QuotaGetOutput; effect: "write"; streams: false };
   /** Measure what all agents use now, newest agent first, beside what this machine has. */
   "quota.summary": { input: QuotaSummaryInput; output: QuotaSummaryOutput; effect: "read"; streams: false };
@@ -5331,6 +6031,18 @@ export interface Operations {
   "reflection.add": { input: ReflectionAddInput; output: Reflection; effect: "write"; streams: false };
   /** List what agents learnt from their runs, newest first; an agent sees its own. */
   "reflection.list": { input: ReflectionListInput; output: ReflectionListOutput; effect: "read"; streams: false };
+  /** Read every installed file again and compare it with its checksum, then ask the runtime its version. */
+  "runtime.check": { input: RuntimeCheckInput; output: RuntimeCheckOutput; effect: "read"; streams: false };
+  /** Show a runtime: version, what is missing, what is installed, and what it was seen to do. */
+  "runtime.get": { input: RuntimeCheckInput; output: RuntimeGetOutput; effect: "read"; streams: false };
+  /** Install the pinned version with the Node it needs, below aetherd's home; or repair it. */
+  "runtime.install": { input: RuntimeCheckInput; output: Progress; effect: "write"; streams: true };
+  /** List the runtimes there are: which can run here, in which version, and what is missing. */
+  "runtime.list": { input: RuntimeListInput; output: RuntimeListOutput; effect: "read"; streams: false };
+  /** Remove an installed runtime with all its versions; homes and conversations of agents stay. */
+  "runtime.remove": { input: RuntimeCheckInput; output: RuntimeRemoveOutput; effect: "destroy"; streams: false };
+  /** Change what is installed to the versions this aetherd pins; running processes keep the one they have. */
+  "runtime.update": { input: RuntimeUpdateInput; output: RuntimeUpdateOutput; effect: "write"; streams: false };
   /** Build an image from a recipe, without a registry: a minute or two. */
   "sandbox.build_image": { input: SandboxBuildImageInput; output: Image; effect: "write"; streams: false };
   /** Run a command in a process's sandbox, as its agent, to its end; nothing it started is left. */
@@ -5495,6 +6207,8 @@ export interface EventData {
   "agent.archived": AgentArchivedData;
   /** A new identity. */
   "agent.created": AgentCreatedData;
+  /** An agent that waited for a usage limit is told to go on, in the same conversation. */
+  "agent.limit_lifted": AgentLimitLiftedData;
   /** A usage limit stops the model until it lifts. */
   "agent.limit_reached": AgentLimitReachedData;
   /** The runtime waits for a person's leave. */
@@ -5519,7 +6233,7 @@ export interface EventData {
   "agent.turn_ended": AgentTurnEndedData;
   /** Its name, role or description changed. */
   "agent.updated": AgentUpdatedData;
-  /** Tokens and money spent, as the runtime reports them. */
+  /** Tokens and money spent: as the model gateway counts each call, and as the runtime itself tells. */
   "agent.usage": AgentUsageData;
   /** A question was answered, or ended without an answer. */
   "approval.decided": ApprovalDecidedData;
@@ -5581,6 +6295,8 @@ export interface EventData {
   "message.failed": MessageFailedData;
   /** A message is durable; `agent` is who sent it. */
   "message.sent": MessageSentData;
+  /** A person changed a provider, prices, routing or tracing; a key is never told. */
+  "model.configured": ModelConfiguredData;
   /** What an agent may reach was changed. */
   "network.policy_set": NetworkPolicySetData;
   /** A request of an agent was refused; told once a minute for each host, all are in network.log. */
@@ -5609,12 +6325,20 @@ export interface EventData {
   "process.state_changed": ProcessStateChangedData;
   /** A person changed what they say of an agent. */
   "profile.updated": ProfileUpdatedData;
-  /** A run went past a limit that is watched and not held by the kernel, and was paused. */
+  /** A run reached a limit: of disk, then it was paused; of money, tokens or steps, then its call was refused. */
   "quota.exceeded": QuotaExceededData;
   /** A person changed what an agent, or every agent of theirs, may use. */
   "quota.set": QuotaSetData;
+  /** Most of a budget is spent: told once for each bound. */
+  "quota.warned": QuotaWarnedData;
   /** An agent looked back at its run; this is in the run's timeline. */
   "reflection.added": ReflectionAddedData;
+  /** It could not be installed; what was there before is still in use. */
+  "runtime.install_failed": RuntimeInstallFailedData;
+  /** A version was installed and is in use from now on; what runs goes on with the one it was started with. */
+  "runtime.installed": RuntimeInstalledData;
+  /** An installed runtime was removed. */
+  "runtime.removed": RuntimeRemovedData;
   /** An image was made from its recipe. */
   "sandbox.image_made": SandboxImageMadeData;
   /** The kernel killed programs in it that wanted more memory than the limit allows. */
@@ -5729,4 +6453,4 @@ export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 export type ErrorCode = "invalid" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "exhausted" | "pending_approval" | "unavailable" | "internal";
 
 /** What a token can be allowed. */
-export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "browser:read" | "browser:write" | "control:read" | "control:write" | "desktop:read" | "desktop:write" | "feedback:read" | "feedback:write" | "flow:read" | "flow:write" | "fs:read" | "fs:write" | "gpu:read" | "memory:read" | "memory:write" | "message:read" | "message:write" | "network:read" | "network:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "profile:read" | "profile:write" | "quota:read" | "quota:write" | "reflection:read" | "reflection:write" | "sandbox:read" | "sandbox:write" | "skill:read" | "skill:write" | "snapshot:read" | "snapshot:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "template:read" | "template:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write" | "worktree:read" | "worktree:write";
+export type Scope = "agent:read" | "agent:write" | "approval:read" | "approval:write" | "audit:read" | "browser:read" | "browser:write" | "control:read" | "control:write" | "desktop:read" | "desktop:write" | "feedback:read" | "feedback:write" | "flow:read" | "flow:write" | "fs:read" | "fs:write" | "gpu:read" | "memory:read" | "memory:write" | "message:read" | "message:write" | "metric:read" | "model:read" | "model:write" | "network:read" | "network:write" | "plan:read" | "plan:write" | "process:read" | "process:write" | "profile:read" | "profile:write" | "quota:read" | "quota:write" | "reflection:read" | "reflection:write" | "runtime:read" | "runtime:write" | "sandbox:read" | "sandbox:write" | "skill:read" | "skill:write" | "snapshot:read" | "snapshot:write" | "system:admin" | "system:read" | "task:read" | "task:write" | "template:read" | "template:write" | "terminal:read" | "terminal:write" | "token:read" | "token:write" | "tool:read" | "workspace:read" | "workspace:write" | "worktree:read" | "worktree:write";

@@ -68,6 +68,7 @@ export function conditionOf(process: Process, requested?: string | null): Condit
   if (process.state === "unknown") return "unknown";
   if (process.state === "paused") return "paused";
   if (process.state === "stopping") return "stopping";
+  if (process.limited) return "limited"; // it waits without a program, so it is queued as well
   if (process.state === "queued") return "queued";
   if (process.state === "created" || process.state === "starting") return "starting";
   if (process.controller) return "controlled";

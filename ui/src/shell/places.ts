@@ -29,6 +29,12 @@ export const KNOWLEDGE: readonly Place[] = [
 export const AGENTS: Place = { page: "agents", label: "Agents", path: "/", key: "h", words: "home all" };
 export const INBOX: Place = { page: "inbox", label: "Inbox", path: "/inbox", key: "i", words: "approvals questions" };
 export const MESSAGES: Place = { page: "messages", label: "Messages", path: "/messages", key: "m", words: "write" };
-export const SYSTEM: Place = { page: "system", label: "System", path: "/system", key: "s", words: "doctor tokens audit" };
 
-export const PLACES: readonly Place[] = [AGENTS, INBOX, MESSAGES, ...WORK, ...KNOWLEDGE, SYSTEM];
+/** The house, what can be hosted in it, and which models are reached through it. */
+export const HOUSE: readonly Place[] = [
+  { page: "system", label: "System", path: "/system", key: "s", words: "doctor tokens audit" },
+  { page: "runtimes", label: "Runtimes", path: "/runtimes", key: "r", words: "install openclaw codex opencode gemini claude" },
+  { page: "models", label: "Models", path: "/models", key: "o", words: "providers keys prices money gateway" },
+];
+
+export const PLACES: readonly Place[] = [AGENTS, INBOX, MESSAGES, ...WORK, ...KNOWLEDGE, ...HOUSE];

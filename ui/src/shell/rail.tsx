@@ -8,7 +8,7 @@ import { type Route, go } from "../state/route";
 import { ConnectionState } from "./connection";
 import { FleetList } from "./fleet-list";
 import { Mark } from "./mark";
-import { KNOWLEDGE, WORK } from "./places";
+import { HOUSE, KNOWLEDGE, WORK } from "./places";
 import { NoticeSwitch, Small, ThemeSwitch } from "./switches";
 
 /** Few places: a column on the left, a bar at the bottom on a phone. */
@@ -35,7 +35,7 @@ export function Rail({ route, pending }: { route: Route; pending: number }) {
       <Place icon={<MessagesSquare size={18} />} label="Messages" path="/messages" here={route.page === "messages"} badge={unread} calm />
       <Place icon={<ListChecks size={18} />} label="Work" path={WORK[0]!.path} here={WORK.some((each) => each.page === route.page)} />
       <Place icon={<Library size={18} />} label="Knowledge" path={proposals ? "/skills" : KNOWLEDGE[0]!.path} here={KNOWLEDGE.some((each) => each.page === route.page)} badge={proposals} calm />
-      <Place icon={<Server size={18} />} label="System" path="/system" here={route.page === "system"} alarm={warned > 0} />
+      <Place icon={<Server size={18} />} label="System" path="/system" here={HOUSE.some((each) => each.page === route.page)} alarm={warned > 0} />
       {route.page !== "agents" && <FleetList pid={route.pid} />}
       <div className="hidden flex-1 md:block" />
       <div className="hidden flex-col gap-1 pt-3 md:flex">

@@ -24,6 +24,8 @@ export function activityOf(event: AnyEvent): Activity | null {
       return { kind: "told", label: "told", text: oneLine(event.data.text), at };
     case "agent.trouble":
       return { kind: "trouble", label: "", text: oneLine(event.data.text), at };
+    case "agent.turn_ended":
+      return event.data.outcome === "failed" && event.data.error ? { kind: "trouble", label: "", text: oneLine(event.data.error), at } : null;
     case "agent.limit_reached":
       return { kind: "trouble", label: "", text: oneLine(event.data.error ?? "usage limit reached"), at };
     case "process.exited":

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-const PAGES = ["inbox", "messages", "tasks", "flows", "worktrees", "workspaces", "memories", "skills", "templates", "system", "consent"] as const;
+const PAGES = ["inbox", "messages", "tasks", "flows", "worktrees", "workspaces", "memories", "skills", "templates", "system", "runtimes", "models", "consent"] as const;
 
 /** Where we are: `/`, `/agents/7/terminal`, `/inbox`, `/flows/flow_1`, `/skills/review`, `/system`, `/consent?…`. */
 export interface Route {

@@ -7,6 +7,7 @@ import { Button } from "../parts/button";
 import { Page, Section } from "../parts/page";
 import { QuotaSummary } from "../quota/summary";
 import { ConnectionState } from "../shell/connection";
+import { HOUSE } from "../shell/places";
 import { NoticeSwitch, ThemeSwitch } from "../shell/switches";
 import { useFleet } from "../state/fleet";
 import { KeptSnapshots } from "../snapshots/kept";
@@ -37,6 +38,7 @@ export default function SystemPage({ tab }: { tab: string }) {
   return (
     <Page
       title="System"
+      places={HOUSE}
       lead={status && <span className="text-sm text-dim tabular">aetherd {status.version} · up {span(status.uptime_s * 1000)}</span>}
       actions={
         <>

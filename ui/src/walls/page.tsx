@@ -1,5 +1,6 @@
 import { isolationOf } from "../model/isolation";
 import type { Process } from "../model/names";
+import { Spending } from "../money/spending";
 import { Network } from "../network/policy";
 import { Section } from "../parts/page";
 import { QuotaForm } from "../quota/form";
@@ -14,6 +15,7 @@ export default function Walls({ process }: { process: Process }) {
         <Facts process={process} />
         {isolationOf(process).walls === "walled" && <Network process={process} />}
         <Use process={process} />
+        <Spending process={process} />
         <Section title="Bounds for its next runs">
           <QuotaForm agent={process.agent} />
         </Section>
