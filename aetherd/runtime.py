@@ -23,7 +23,8 @@ class Capabilities:
     """What an adapter really does; the console shows and hides by it."""
 
     structured: bool = False  # output lines mean something to `decode`
-    steer: bool = False  # text can be sent in mid-turn
+    texts: bool = False  # it can be told texts, the goal among them
+    steer: bool = False  # a text in mid-turn reaches the model in the same turn
     interrupt: bool = False  # a turn can be stopped and the process lives on
     resume: bool = False  # a conversation continues in a new incarnation
     takeover: bool = False  # a TUI can open on the same conversation
@@ -103,6 +104,7 @@ class Spawn:
     rows: int = 30
     cols: int = 110
     skills: tuple[Skill, ...] = ()  # only with the capability
+    walled: bool = False  # in a sandbox of aetherd's; else it has the rights of its user
     gateway: Gateway | None = None  # None: no model is configured, or the person gave credentials of their own
 
 

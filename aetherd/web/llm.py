@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
+from dataclasses import replace
+from typing import Self
 from urllib.parse import parse_qs
 
 import anyio
@@ -14,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from aetherd.core.errors import AetherError, NotFound, Unauthenticated
+from aetherd.core.errors import AetherError, NotFound, Unauthenticated, Unavailable
 from aetherd.operations.gateway import BODY, Answered, Asked, ModelGateway
 from aetherd.operations.house import House
 from aetherd.web.answers import TooLarge, TooSlow, crash
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "/llm/"
 FROZEN_S = 900.0  # who takes nothing for this long is cut: a paused agent asks again
 LOOK_S = 30.0
+HELD = 4 * BODY  # bytes of requests of one process
 
 
 class Llm:
@@ -33,6 +37,7 @@ class Llm:
 
     def __init__(self, house: House, streams: Streams) -> None:
         self._house, self._streams = house, streams
+        self._held: Counter[int | None] = Counter()  # bytes of requests, by process
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,8 +52,8 @@ class Llm:
             token = credential(scope)
             call = await self._house.authenticate(token, "http", door=scope.get("aether.door"))
             scope["aether.call"] = call
-            asked = Asked(provider, path, query, scope["method"], asked.headers, await whole(scope, receive))
-            with self._streams.held():
+            with self._streams.held(), Hold(self._held, call.pid) as hold:
+                asked = replace(asked, body=await whole(receive, hold))
                 async with anyio.create_task_group() as group:
                     group.start_soon(leaves, receive, group.cancel_scope)
                     group.start_soon(line.watch, scope, group.cancel_scope)
@@ -68,6 +73,28 @@ class Llm:
         await line.end(scope)
 
 
+class Hold:
+    """What a process has sent and is not done yet: bounded, however many requests it is in."""
+
+    def __init__(self, held: Counter[int | None], pid: int | None) -> None:
+        self._held, self._pid, self._size = held, pid, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def take(self, count: int) -> None:
+        """Count more bytes; raises `Unavailable` past the bound."""
+        if self._held[self._pid] + count > HELD:
+            raise Unavailable(f"requests of {HELD} bytes are under way for this process; wait for one", most=HELD)
+        self._held[self._pid] += count
+        self._size += count
+
+    def __exit__(self, *_: object) -> None:
+        self._held[self._pid] -= self._size
+        if not self._held[self._pid]:
+            del self._held[self._pid]
+
+
 class Line:
     """One answer on its way: begun once, ended once, and cut when nobody takes it."""
 
@@ -80,10 +107,9 @@ class Line:
         """Pass an answer on; its end is told by `end`, once it is settled."""
         await self._send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
         self._begun = True
-        send = self._send
         async for data in answer.chunks:
             self._writing = time.monotonic()
-            await send({"type": "http.response.body", "body": data, "more_body": True})
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
             self._writing = None
         self._whole = True
 
@@ -135,8 +161,8 @@ def credential(scope: Scope) -> str:
     raise Unauthenticated("a credential is needed: the AETHER_TOKEN of a process, where the SDK puts its API key")
 
 
-async def whole(scope: Scope, receive: Receive) -> bytes:
-    """Read the body; raises `TooLarge`, `TooSlow`."""
+async def whole(receive: Receive, hold: Hold) -> bytes:
+    """Read the body; raises `TooLarge`, `TooSlow`, `Unavailable`."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -149,6 +175,7 @@ async def whole(scope: Scope, receive: Receive) -> bytes:
                 size += len(part)
                 if size > BODY:
                     raise TooLarge(f"the request is larger than {BODY} bytes", limit=BODY)
+                hold.take(len(part))
                 parts.append(part)
                 if not message.get("more_body", False):
                     return parts[0] if len(parts) == 1 else b"".join(parts)

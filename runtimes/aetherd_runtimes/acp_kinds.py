@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from aetherd.core.errors import Invalid
@@ -15,6 +16,13 @@ from aetherd_runtimes.builtin.choice import KNOWN, Choice, Unfit, choose
 NODE = "24.21.0"
 KEY = "AETHER_MODEL_KEY"  # where our configuration says the key is
 RETRIES = 2  # the person sees a limit soon, and aetherd waits for its end better than the agent does
+
+
+# Codex' sandbox is of namespaces, which our walls do not allow; without it Codex would ask nobody.
+WALLED = (
+    "The sandbox for commands cannot start here, where other walls stand: a command that is run in it fails. So run"
+    " each one with sandbox_permissions `require_escalated` and a justification; a person is asked."
+)
 
 
 class Codex(Acp):
@@ -35,6 +43,7 @@ class Codex(Acp):
         node=NODE,
         program="node_modules/@agentclientprotocol/codex-acp/dist/index.js",
     )
+    capabilities = replace(Acp.capabilities, steer=True)
     naming = "mcp"
     loose_notices = True
     auth = "api-key"
@@ -46,6 +55,8 @@ class Codex(Acp):
         choice = _choice(self, spawn, ("openai",))
         servers = {"aether": {"required": True, "startup_timeout_sec": 60, "tool_timeout_sec": 600}}
         config: dict[str, Any] = {"mcp_servers": servers, "check_for_update_on_startup": False}
+        if spawn.walled:
+            config["developer_instructions"] = WALLED
         env = {"CODEX_HOME": str(spawn.home / ".codex"), "NO_BROWSER": "1", "INITIAL_AGENT_MODE": self.modes[0]}
         # an empty file is enough for the directory to be there, which it demands
         files = () if (spawn.home / ".codex").exists() else (File(spawn.home / ".codex" / "config.toml", ""),)

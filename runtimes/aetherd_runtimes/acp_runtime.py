@@ -51,7 +51,8 @@ class Acp:
 
     name: str
     hints: Hints
-    capabilities = Capabilities(structured=True, steer=True, interrupt=True, resume=True, permissions=True, echo=True)
+    # no `steer`: ACP has no word for it, only an extension
+    capabilities = Capabilities(structured=True, texts=True, interrupt=True, resume=True, permissions=True, echo=True)
     package: Package | None = None
     naming: ClassVar[str] = ""  # see `aetherd_runtimes.acp.updates`
     conversation: ClassVar[str] = ""

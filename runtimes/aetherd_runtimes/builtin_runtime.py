@@ -44,7 +44,14 @@ class Builtin:
 
     name = "builtin"
     capabilities = Capabilities(
-        structured=True, steer=True, interrupt=True, resume=True, permissions=True, echo=True, skills=True
+        structured=True,
+        texts=True,
+        steer=True,
+        interrupt=True,
+        resume=True,
+        permissions=True,
+        skills=True,
+        echo=True,
     )
     hints = Hints(
         title="Builtin",

@@ -45,6 +45,7 @@ class ClaudeCode:
     name = "claude-code"
     capabilities = Capabilities(
         structured=True,
+        texts=True,
         steer=True,
         interrupt=True,
         resume=True,

@@ -55,6 +55,7 @@ class OpenClaw:
     name = "openclaw"
     capabilities = Capabilities(
         structured=True,
+        texts=True,
         steer=True,
         interrupt=True,
         resume=True,

@@ -32,7 +32,7 @@ VOLATILE = {
     "browser": {"base64"},
     "desktop": {"base64", "waited_s"},
     "memory": {"score"},
-    "quota": {"cpu_s", "disk_bytes", "disk_free_bytes", "memory_bytes", "memory_peak_bytes"},
+    "quota": {"cpu_s", "disk_bytes", "disk_files", "disk_free_bytes", "memory_bytes", "memory_peak_bytes"},
     "sandbox": {"cpu_s", "memory_bytes", "memory_peak"},
     "system": {"uptime_s", "cpu_s", "memory_mb", "load", "newest_event", "free_mb", "detail"},
 }

@@ -11,8 +11,8 @@ from tests.e2e.test_takeover import READY, type_line
 
 # What an agent can look at: its environment, everybody's in /proc, and files. The pattern is not its own match.
 LOOK = (
-    "{ env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; } 2>/dev/null | grep -ac 'canar[y]-'; "
-    "grep -rasl --exclude-dir=proc 'canar[y]-' \"$HOME\" /run /tmp /etc; echo looked"
+    "{ env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; } 2>/dev/null | grep -ac 'planted-canar[y]-'; "
+    "grep -rasl --exclude-dir=proc 'planted-canar[y]-' \"$HOME\" /run /tmp /etc; echo looked"
 )
 
 
@@ -23,7 +23,7 @@ def holders(place: Path, canary: bytes) -> list[Path]:
 
 @real
 def test_a_key_of_the_daemon_is_found_in_no_place_of_an_agent_nor_in_what_the_daemon_keeps() -> None:
-    canary = f"canary-{secrets.token_hex(8)}"
+    canary = f"planted-canary-{secrets.token_hex(8)}"
     remember = aether("memory_remember", content="the lamp is broken")
     script = [says("I look.", bash(LOOK), usage={"input_tokens": 1000, "output_tokens": 100}), says(remember, "Done.")]
     with (

@@ -98,7 +98,7 @@ def test_a_sandbox_has_the_http_face_for_itself_alone(own: Daemon) -> None:
     owner = (own.home / "secrets" / "owner.token").read_text().strip()
     assert "belongs to another process, or to none" in said(own, first, ask.format(owner, "'{}'"))
     assert "not_found" in said(own, first, "curl -s http://127.0.0.1:3001/login")
-    assert "not_found" in said(own, first, "curl -s http://127.0.0.1:3001/llm/anthropic/v1/messages")
+    assert "a credential is needed" in said(own, first, "curl -s http://127.0.0.1:3001/llm/anthropic/v1/messages")
     crowd = "import socket; c = [socket.create_connection(('127.0.0.1', 3001)) for _ in range(100)]; c[99].recv(1)"
     said(own, first, f'python3 -c "{crowd}"')  # which ends: the last are turned away
     assert own.get(second)["state"] == "running"

@@ -113,6 +113,7 @@ def do(verb: str, rest: str) -> str | dict[str, Any]:
             write("no JSON at all")
             write("[" * 100_000)
             put(id=99_999, result={})
+            put(method="$/cancel_request", params={"requestId": [{}]})
         case "long":
             write("x" * (33 << 20))
         case "limit":

@@ -38,6 +38,7 @@ class Gateway:
         self.key = ""
         self.held: str | None = None  # the run that goes on
         self.asked: dict[str, tuple[str, str]] = {}
+        self.notes: list[tuple[str, str]] = []  # for the run that waits for leave
 
     # What was kept -------------------------------------------------------------------------------------
 
@@ -154,8 +155,12 @@ class Gateway:
         denied = decision != "allow-once"
         result = {"content": [{"type": "text", "text": "Exec denied" if denied else "output"}]}
         self.agent(run, "tool", phase="result", name="exec", toolCallId=call, result=result, isError=denied)
-        self.say(run, "done")
-        self.final(run, "done")
+        for note, text in self.notes:
+            self.keep({"role": "user", "content": text, "idempotencyKey": f"{note}:user"})
+        last = " ".join(["done", *(text for _, text in self.notes)])
+        self.notes.clear()
+        self.say(run, last)
+        self.final(run, last)
 
     def abort(self) -> None:
         if self.held is not None:
@@ -179,7 +184,11 @@ class Gateway:
             run = params["idempotencyKey"]
             if params["queueMode"] == "interrupt":
                 self.abort()  # before it answers
-            threading.Timer(0.01, self.send, (run, params["message"], params["queueMode"])).start()
+            if self.asked and params["queueMode"] == "steer":
+                self.notes.append((run, params["message"]))
+                self.chat(run, "final")
+            else:
+                threading.Timer(0.01, self.send, (run, params["message"], params["queueMode"])).start()
             return {"runId": run, "status": "started"}
         return {}
 

@@ -37,6 +37,13 @@ def double(*how: str) -> Configured:
     return Configured("double", (sys.executable, str(DOUBLE), *how), {}, ("careful",))
 
 
+def prompts(place: Path) -> list[list[str]]:
+    """Return the texts of each prompt that the agent was sent."""
+    heard = [json.loads(line) for line in (place / "cwd/heard").read_text().splitlines()]
+    sent = [one["params"]["prompt"] for one in heard if one.get("method") == "session/prompt"]
+    return [[block["text"] for block in prompt] for prompt in sent]
+
+
 def test_what_an_agent_tells_of_a_turn_becomes_our_words(tmp_path: Path) -> None:
     with bridge(double(), spawn_in(tmp_path, context="You are ada.")) as running:
         ended = running.turn("think so\nplan\ntool\nsay it is done")
@@ -47,8 +54,7 @@ def test_what_an_agent_tells_of_a_turn_becomes_our_words(tmp_path: Path) -> None
         assert running.all(ToolReturned) == [ToolReturned("t1", "its text")]
         assert "".join(delta.text for delta in running.all(Delta) if delta.kind == "text") == "it is done "
         assert running.all(Used) == [Used(10, 5, 3)]
-        prompt = [line for line in (tmp_path / "cwd/heard").read_text().splitlines() if "session/prompt" in line]
-        assert json.loads(prompt[0])["params"]["prompt"][0]["text"] == "You are ada."
+        assert prompts(tmp_path)[0][0] == "You are ada."
         assert running.close().outcome == "completed"
 
 
@@ -60,11 +66,14 @@ def test_a_person_is_asked_once_for_a_run_and_a_refusal_ends_no_turn(tmp_path: P
         running.wait(Text, lambda text: text.text == "chosen no")
         assert ToolReturned("t2", "A person refused this: run rm -r (never)", is_error=True) in running.outputs
         running.wait(TurnEnded)
+        assert prompts(tmp_path) == [["ask rm -r"]]  # it goes on by itself, and is not told in a turn of its own
         running.say("ask ls")
         running.decide(True, for_run=True)
         running.wait(Text, lambda text: text.text == "chosen once")
         begun = len(running.outputs)
+        assert prompts(tmp_path)[1] == ["A person refused this: run rm -r (never)", "ask ls"]
         assert running.turn("ask pwd").text == "chosen once"
+        assert prompts(tmp_path)[2] == ["ask pwd"]  # it was told once
         assert not [output for output in running.outputs[begun:] if isinstance(output, PermissionAsked)]
 
 

@@ -101,7 +101,8 @@ def test_the_name_is_the_one_that_spawn_uses(name: str) -> None:
     assert CASES[name]().runtime.name == name
 
 
-def test_the_loop_never_imports_the_daemon() -> None:
-    package = Path(str(importlib.import_module("aetherd_runtimes.builtin").__file__)).parent
+@pytest.mark.parametrize("name", ["acp", "bridge", "builtin", "openclaw"])
+def test_what_runs_beside_an_agent_never_imports_the_daemon(name: str) -> None:
+    package = Path(str(importlib.import_module(f"aetherd_runtimes.{name}").__file__)).parent
     sources = [path.read_text() for path in package.rglob("*.py")]
     assert not [source for source in sources if "import aetherd." in source or "from aetherd." in source]

@@ -132,6 +132,18 @@ def test_a_command_waits_for_a_person_and_is_allowed_denied_or_allowed_for_the_r
         assert agent.all(PermissionClosed) == []
 
 
+def test_a_persons_reason_for_a_refusal_reaches_the_model_in_the_same_turn_and_is_nobodys_text(
+    openclaw: OpenClaw, spawn: Spawn
+) -> None:
+    with running(openclaw, spawn) as agent:
+        agent.say("run rm")
+        agent.decide(False, reason="not on a Friday")
+        assert agent.wait(TurnEnded).text == "done A person refused this: run rm (not on a Friday)"
+        assert agent.turn("say on").text == "answer to say on"
+        assert [told.text for told in agent.all(Told)] == ["run rm", "say on"]
+        assert len(agent.all(TurnEnded)) == 2
+
+
 def test_texts_steer_a_turn_stop_it_first_or_wait_for_it(openclaw: OpenClaw, spawn: Spawn) -> None:
     with running(openclaw, spawn) as agent:
         agent.tell(Say("m1", "hold"))

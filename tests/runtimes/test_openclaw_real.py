@@ -20,7 +20,7 @@ from aetherd_runtimes.openclaw_runtime import OpenClaw
 from tests.installed import installed
 from tests.model_api import ModelApi
 
-pytestmark = pytest.mark.runtimes
+pytestmark = [pytest.mark.runtimes, pytest.mark.nightly]  # a minute, and 1.3 GB for each of two agents
 
 
 def agent_in(place: Path, name: str, api: ModelApi) -> Spawn:

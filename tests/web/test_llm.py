@@ -147,8 +147,41 @@ async def test_what_a_provider_refuses_goes_back_as_it_came_and_costs_nothing(ga
     gate.api.use({"default": {"error": error}, "side": False})
     answer = await gate.ask(path, body)
     assert (answer.status_code, answer.headers["retry-after"], answer.json()["error"]["message"]) == (529, "7", "busy")
+    assert answer.headers["x-should-retry"] == "false"  # a limit of seconds: the agent is parked instead
     assert [call[1:6] for call in await gate.calls()] == [("refused", 401, 0, 0, 0), ("refused", 529, 0, 0, 0)]
-    assert gate.pid in gate.served.running.kernel.rooms["process"]._record.resets
+
+
+async def test_a_key_that_a_provider_says_again_in_an_error_does_not_come_back(gate: Gate) -> None:
+    async def echo(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            head = await stream.receive()
+            await stream.send(b"HTTP/1.1 401 No\r\nx-echo: Bearer " + KEY.encode() + b"\r\nconnection: close\r\n\r\n")
+            for cut in range(0, len(head), 7):  # the key comes in pieces
+                await stream.send(head[cut : cut + 7])
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, echo)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        await gate("model.configure", provider="anthropic", base_url=f"http://127.0.0.1:{port}", api_key=KEY)
+        answer = await gate.ask(*asking("anthropic", streamed=False))
+        assert (answer.status_code, "[redacted]" in answer.text) == (401, True)
+        assert KEY not in answer.text + str(answer.headers)
+        group.cancel_scope.cancel()
+
+
+async def test_the_token_in_an_address_reaches_no_provider_however_it_is_written(gate: Gate) -> None:
+    path, body = asking("gemini", streamed=False)
+    assert (await gate.ask(f"{path}?k%65y={gate.token}", body, {})).status_code == 200
+    assert gate.token not in str(gate.api.log[-1])
+
+
+async def test_a_key_does_not_follow_to_another_address(gate: Gate) -> None:
+    with ModelApi() as other:
+        await gate("model.configure", provider="anthropic", base_url=other.url)
+        assert (await gate.ask(*asking("anthropic", streamed=False))).status_code == 200
+        assert KEY not in str([request.headers for request in other.log])
+        await gate("model.configure", provider="anthropic", base_url=gate.api.url)
+        assert (await gate.ask(*asking("anthropic", streamed=False))).status_code == 401
 
 
 async def test_a_provider_that_is_down_is_a_clear_error_and_costs_nothing(gate: Gate) -> None:
@@ -244,6 +277,14 @@ async def test_one_process_has_so_many_calls_under_way_and_no_more(gate: Gate) -
         gate.api.release("all")
     assert sorted(statuses) == [200] * 32 + [503]
     assert {call[1] for call in await gate.calls()} == {"done"}
+
+
+async def test_the_requests_of_a_process_together_are_bounded(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aetherd.web.llm.HELD", 1_000)
+    path, body = asking("anthropic", streamed=False)
+    answer = await gate.ask(path, body | {"system": "x" * 1_000})
+    assert (answer.status_code, "under way for this process" in answer.text) == (503, True)
+    assert (await gate.ask(path, body)).status_code == 200  # what was refused is held no more
 
 
 async def test_rules_route_a_call_and_the_next_place_is_tried_when_one_is_overloaded(gate: Gate) -> None:

@@ -11,7 +11,7 @@ import anyio
 
 from aetherd.core.errors import AetherError
 from aetherd.kernel.model.dialects import Wanted
-from aetherd.kernel.model.meter import Meter, Usage
+from aetherd.kernel.model.meter import MOST, Meter, Usage
 from aetherd.kernel.model.models import Price
 from aetherd.kernel.model.prices import bound, cost
 from aetherd.kernel.model.reply import Lost, Reply
@@ -60,7 +60,9 @@ class Bill:
             meter.feed(data)
             if whole is not None:
                 whole.append(data)
-                continue
+                if meter.bytes <= MOST:
+                    continue
+                data, whole = b"".join(whole), None  # longer than it can be read: nobody has to keep it either
             if meter.told and self._reservation is not None:
                 await self.settle()
             yield data
@@ -90,10 +92,9 @@ class Bill:
             outcome: Literal["failed", "refused"] = "failed" if self._unsent else "refused"
             return Spent(outcome, nano_usd=0, status=self._status, first_byte_ms=self._first, took_ms=took)
         usage = None if self._meter is None else self._meter.usage()
-        told = self._meter is not None and self._meter.told
-        if usage is not None and (told or (self._complete and not self._half)):
+        done = (self._meter is not None and self._meter.told) or (self._complete and not self._half)
+        if usage is not None and done:
             return self._told(usage, took)
-        done = told or (self._complete and not self._half)
         return self._guessed(usage, "done" if done else "failed" if self._status is None else "cut", took)
 
     @property

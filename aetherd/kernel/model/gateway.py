@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+import anyio.to_thread
 
 from aetherd.core.errors import AetherError, Forbidden, Unavailable
 from aetherd.kernel.model import dialects, prices
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from aetherd.kernel.model.upstream import Upstream
 
 AT_ONCE = 32  # calls of one process that are under way
+AT_ONCE_BYTES = 1 << 20  # a longer request is read beside the event loop
 BUSY = frozenset({429, 500, 502, 503, 504, 529})  # another place may answer
 
 
@@ -69,8 +73,9 @@ class Gateway:
         if call.pid is None or call.agent is None:
             raise Forbidden("models are for processes: use the AETHER_TOKEN of one")
         place = self._settled.book.usable(asked.provider, call.user, call.org)
-        want = dialects.wanted(asked)
         with self._seat(call.pid):
+            long = len(asked.body) > AT_ONCE_BYTES
+            want = await anyio.to_thread.run_sync(dialects.wanted, asked) if long else dialects.wanted(asked)
             if want.wire == "free":
                 async with self._sent(place, asked, asked.path, asked.body) as reply, aclosing(reply.chunks) as chunks:
                     yield Answered(reply.status, reply.headers, chunks)
@@ -87,8 +92,10 @@ class Gateway:
                         continue
                     if last or answer.status not in BUSY:
                         if answer.status in (429, 529) and (at := resets(answer.headers)) is not None:
-                            self._process.limit_seen(call.pid, at)
+                            await self._process.limit_seen(call.pid, at)
                             answer = replace(answer, headers=parking(answer.headers, at))
+                        elif answer.status == 200:
+                            await self._process.limit_seen(call.pid, None)
                         yield answer
                         return
 
@@ -140,7 +147,7 @@ class Gateway:
 
     def _sent(self, place: Place, asked: Asked, path: str, body: bytes) -> AbstractAsyncContextManager[Reply]:
         url = dialects.address(place.base_url, place.dialect, path)
-        query = "&".join(part for part in asked.query.split("&") if part and not part.startswith("key="))
+        query = "&".join(part for part in asked.query.split("&") if part and _named(part) != "key")
         betas = next((value.decode("latin-1") for name, value in asked.headers if name == b"anthropic-beta"), None)
         key = place.key
         more = {} if key is None else dialects.key_headers(place.dialect, key.kind, key.value, betas)
@@ -157,6 +164,11 @@ class Gateway:
             self._under_way[pid] -= 1
             if not self._under_way[pid]:
                 del self._under_way[pid]
+
+
+def _named(part: str) -> str:
+    """Return the name in a part of a query, as whoever looks for the token in it reads it."""
+    return unquote_plus(part.partition("=")[0])
 
 
 def model_call(pid: int, provider: str, model: str, want: Wanted, price: Price | None) -> ModelCall:

@@ -75,9 +75,14 @@ class Meter:
 
     def _line(self, line: bytes) -> None:
         if self._wire != "messages":
-            if not NOTHING.search(line):
+            if self._wire in (
+                "responses",
+                "ollama",
+            ):  # theirs come once, at the end; tools that are echoed say anything
+                if READERS[self._wire](_parsed(line)) is not None:
+                    self._last, self.told = line, True
+            elif not NOTHING.search(line):
                 self._last = line
-                self.told = self.told or self._wire in ("responses", "ollama")  # theirs come once, at the end
             return
         event = _parsed(line)
         message = event.get("message")
@@ -122,7 +127,7 @@ def _count(found: Any, *path: str) -> int:
 
 
 def _text(found: Any) -> str | None:
-    return found[:200] if isinstance(found, str) else None
+    return found[:200].encode("utf-8", "replace").decode() if isinstance(found, str) else None
 
 
 def _messages(found: dict[str, Any]) -> Usage | None:
@@ -133,10 +138,13 @@ def _messages(found: dict[str, Any]) -> Usage | None:
         _count(usage, "cache_creation_input_tokens"),
         _count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
     )
+    steps = usage.get("iterations")  # what a summary of the conversation took is in none of the sums
+    steps = steps if isinstance(steps, list) else []
+    more = [one for one in steps if isinstance(one, dict) and one.get("type") == "compaction"]
     return Usage(
         _text(found.get("model")),
-        input=_count(usage, "input_tokens"),
-        output=_count(usage, "output_tokens"),
+        input=_count(usage, "input_tokens") + sum(_count(one, "input_tokens") for one in more),
+        output=_count(usage, "output_tokens") + sum(_count(one, "output_tokens") for one in more),
         cache_read=_count(usage, "cache_read_input_tokens"),
         cache_write=max(0, written - long),
         cache_write_1h=long,

@@ -64,8 +64,8 @@ class Processes(Protocol):
         """Return a process; raises `NotFound`."""
         ...
 
-    def limit_seen(self, pid: int, resets_at: datetime) -> None:
-        """Note when a limit lifts that a provider told this process's runtime."""
+    async def limit_seen(self, pid: int, resets_at: datetime | None) -> None:
+        """Note when a limit lifts that a provider told this process's runtime; None: it is answered again."""
         ...
 
 

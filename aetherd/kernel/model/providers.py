@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from aetherd.core.errors import Forbidden, NotFound
 from aetherd.kernel.model.dialects import Dialect
@@ -78,12 +78,9 @@ class Book:
         return list(dict.fromkeys([*USUAL, *self.configured.get((user, org), ())]))
 
     def dialect(self, name: str) -> Dialect | None:
-        """Return what a provider of anybody's speaks; None when there is no such."""
+        """Return what a provider of anybody's speaks, for whom nobody is known yet; None when there is no such."""
         found = next((one[name] for one in self.configured.values() if name in one), None)
-        if found is None and name not in USUAL:
-            return None
-        given: Dialect | None = (found or {}).get("dialect")
-        return given or next((one for one in DIALECTS if one == name), "openai")
+        return None if found is None and name not in USUAL else _dialect(name, found or {})
 
     def place(self, name: str, user: str, org: str) -> Place:
         """Return a provider as it is now; raises `NotFound`."""
@@ -96,9 +93,18 @@ class Book:
         if name == "ollama" and given and "://" not in given:
             given = f"http://{given}"
         base = settings.get("base_url") or given or USUAL.get(name, "")
-        dialect = self.dialect(name)
-        assert dialect is not None
-        return Place(name, dialect, base, self._key(name, user, org), bool(own and own.get("base_url")) or bool(given))
+        dialect = _dialect(name, settings)
+        return Place(
+            name,
+            dialect,
+            base,
+            self._key(name, user, org, house=not settings.get("base_url")),
+            bool(own and own.get("base_url")) or bool(given),
+        )
+
+    def address(self, name: str | None, user: str, org: str) -> str:
+        """Return the address somebody gave a provider; empty for its usual one."""
+        return str(self.configured.get((user, org), {}).get(name or "", {}).get("base_url", ""))
 
     def ready(self, user: str, org: str) -> frozenset[str]:
         """Return those that can be asked."""
@@ -134,10 +140,13 @@ class Book:
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def _key(self, name: str, user: str, org: str) -> Key | None:
+    def _key(self, name: str, user: str, org: str, *, house: bool) -> Key | None:
+        """Return the key given for it, else one of the house; which goes to no address that somebody set here."""
         if text := self._read(self._path(name, user, org)):
             found = json.loads(text)
             return Key(found["key"], found["kind"], "configured")
+        if not house:
+            return None
         for variable in CREDENTIALS.get(name, ()):
             if value := self._read(self._secrets / variable):
                 return Key(value, KINDS.get(variable, "key"), "file")
@@ -166,3 +175,10 @@ class Book:
 
     def _path(self, name: str, user: str, org: str) -> Path:
         return self._secrets / "models" / f"{org}.{user}.{name}.json"
+
+
+def _dialect(name: str, settings: Mapping[str, Any]) -> Dialect:
+    """Return what a provider speaks: as it was configured, else its own, else what most do."""
+    if given := settings.get("dialect"):
+        return cast("Dialect", given)
+    return next((one for one in DIALECTS if one == name), "openai")

@@ -112,7 +112,8 @@ class ModelService:
     async def configure(self, input: ModelConfigure, call: Call) -> Providers:
         """Set a provider's key or address, prices, routing rules, and which agents' calls are kept.
 
-        A key is written to a file that only the daemon reads, and is never shown again. What is not given stays.
+        A key is written to a file that only the daemon reads, and is never shown again. What is not given stays, but a
+        key does not go to another address: with a new base_url it is given again.
         """
         whose, at = (call.user, call.org), stamp(self._clock.now())
         given = input.model_dump(mode="json", exclude_unset=True)
@@ -123,6 +124,7 @@ class ModelService:
             raise Invalid(f"model.configure: provider: whose {sorted(about)[0]}? name it", field="provider")
         if not changed:
             raise Invalid("model.configure: what shall change? give api_key, base_url, prices, rules or trace")
+        before = self._book.address(name, call.user, call.org)
         provider = None if name is None else self._provider(name, input, call)
         traced = {(await self._agents.find(ref, call)).id: on for ref, on in (input.trace or {}).items()}
 
@@ -141,7 +143,8 @@ class ModelService:
             tx.emit(ModelConfigured(provider=name, changed=changed, by=call.actor))
 
         await self._store.write(work)
-        if name is not None and (input.api_key is not None or input.remove):
+        moved = self._book.address(name, call.user, call.org) != before
+        if name is not None and (input.api_key is not None or input.remove or moved):
             key = "" if input.remove or input.api_key is None else input.api_key.get_secret_value().strip()
             kind = input.kind or ("claude" if key.startswith("sk-ant-oat") else "key")
             await anyio.to_thread.run_sync(self._book.keep, name, *whose, key, kind)

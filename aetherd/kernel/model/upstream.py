@@ -6,7 +6,7 @@ Imported only once the house is up: aiohttp takes 80 ms, in which agents are loo
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import aiohttp
 from yarl import URL
@@ -29,6 +29,8 @@ NOT_SENT = HOP | frozenset(
     b"authorization x-api-key x-goog-api-key api-key cookie accept-encoding expect forwarded x-forwarded-for"
     b" x-forwarded-host x-forwarded-proto origin referer".split()
 )
+KEYS = ("authorization", "x-api-key", "x-goog-api-key")
+HIDDEN = b"[redacted]"
 NOT_BACK = HOP | frozenset(b"set-cookie date server strict-transport-security alt-svc nel report-to".split())
 
 
@@ -79,8 +81,31 @@ class Upstream:
             unsent = isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)
             raise Lost(f"{host} gave no answer: {_said(exc)}", sent=not unsent) from exc
         async with answer:
-            back = tuple((n.lower(), v) for n, v in answer.raw_headers if n.lower() not in NOT_BACK)
-            yield Reply(answer.status, back, answer.content_type, _chunks(answer))
+            hidden = [value.rpartition(" ")[2].encode() for name, value in more.items() if name in KEYS]
+            back = tuple(
+                (name.lower(), value)
+                for name, value in answer.raw_headers
+                if name.lower() not in NOT_BACK and not any(one in value for one in hidden)
+            )
+            chunks = _chunks(answer)
+            if answer.status >= 400:  # some say in an error what they were sent
+                for one in hidden:
+                    chunks = without(one, chunks)
+            yield Reply(answer.status, back, answer.content_type, chunks)
+
+
+async def without(secret: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes without a key that is in them, however they are cut."""
+    rest = b""
+    async with aclosing(chunks):
+        async for data in chunks:
+            rest = (rest + data).replace(secret, HIDDEN)
+            sure = max(0, len(rest) - len(secret) + 1)
+            if sure:
+                yield rest[:sure]
+            rest = rest[sure:]
+    if rest:
+        yield rest
 
 
 async def _chunks(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:

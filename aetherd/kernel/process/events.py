@@ -185,8 +185,8 @@ class AgentLimitReached(Event):
 
     type: Literal["agent.limit_reached"] = "agent.limit_reached"
     error: str | None
-    resets_at: str | None = Field(description="when it lifts, as the runtime was told")
-    wakes_at: str | None = Field(default=None, description="when the agent is told to go on; by itself it never does")
+    resets_at: str | None = Field(description="when it lifts, as the runtime or the model gateway was told")
+    wakes_at: str | None = Field(default=None, description="when the agent is told to go on; null: never")
 
 
 class AgentLimitLifted(Event):

@@ -108,7 +108,7 @@ class Limited(Model):
     """A usage limit that an agent waits for; it has no runtime meanwhile where that can go on later."""
 
     since: str
-    resets_at: str | None = Field(description="when it lifts, as the runtime was told")
+    resets_at: str | None = Field(description="when it lifts, as the runtime or the model gateway was told")
     wakes_at: str = Field(description="when it is told to go on; process.resume does so at once")
     times: int = Field(description="how often in a row it was hit")
     error: str | None

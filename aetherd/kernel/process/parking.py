@@ -18,6 +18,21 @@ GO_ON = (
 )
 
 
+class Resets:
+    """When limits lift, by pid, as providers told somebody else: for runtimes that are told and do not tell."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, str] = {}
+
+    def seen(self, pid: int, resets_at: datetime) -> None:
+        """Remember a time."""
+        self._seen[pid] = stamp(resets_at)
+
+    def take(self, pid: int | None) -> str | None:
+        """Return the time (ISO 8601) and forget it; None when nobody was told."""
+        return self._seen.pop(pid or 0, None)
+
+
 def park(row: ProcessRow, now: datetime, resets_at: str | None) -> None:
     """Write that a process has hit a limit, which lifts at a time (ISO 8601) if anybody was told."""
     row.limited_times += 1
@@ -47,6 +62,11 @@ def why(row: ProcessRow) -> str:
         return f"lifts at {row.limited_until}"
     known = "it was hit again" if row.limited_told else "nobody said when it lifts"
     return f"{known}; tried again at {row.limited_until}"
+
+
+def by_itself(row: ProcessRow) -> str:
+    """Say in words what a runtime waits for that does so in the middle of its turn."""
+    return f"its runtime waits for a usage limit, which lifts at {row.limited_told}"
 
 
 def left_s(row: ProcessRow, now: datetime) -> float:

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, func, or_, select
 from aetherd.core import disk
 from aetherd.core.errors import Invalid
 from aetherd.core.model import NEWEST, position
+from aetherd.kernel.process import parking
 from aetherd.kernel.process.models import (
     Limited,
     Process,
@@ -25,7 +26,7 @@ from aetherd.kernel.process.models import (
     TimelineEvents,
     Usage,
 )
-from aetherd.kernel.process.states import ENDED, State
+from aetherd.kernel.process.states import ENDED, Phase, State
 from aetherd.kernel.process.tables import IncarnationRow, ProcessRow
 from aetherd.operations.operation import Call
 from aetherd.operations.spending import NANO
@@ -69,6 +70,7 @@ class Wire:
         assert row.pid is not None
         adapter = self._runtimes.get(row.runtime)
         live = inc is not None and inc.ended_at is None
+        by_itself = row.phase == Phase.LIMITED and row.turn and row.limited_until is None
         return Process(
             pid=row.pid,
             agent=row.agent,
@@ -80,7 +82,7 @@ class Wire:
             phase=row.phase,
             phase_source=row.phase_source,
             phase_at=row.phase_at,
-            reason=row.reason,
+            reason=parking.by_itself(row) if by_itself else row.reason,
             os_pid=inc.os_pid if live and inc is not None else None,
             incarnation=row.incarnation,
             mode="tui" if inc is not None and inc.mode == "tui" else "headless",

@@ -82,7 +82,7 @@ class Record:
         self._end_hooks, self._run_hooks = end_hooks, run_hooks
         self.text_hooks: list[TextHook] = []
         self.parks: Callable[[ProcessRow], bool] = lambda row: False  # it can be told to go on when a limit lifts
-        self.resets: dict[int, str] = {}  # pid -> when its limit lifts, as its provider told somebody else
+        self.resets = parking.Resets()
         self.on_parked: Callable[[], None] = lambda: None
 
     def now(self) -> str:
@@ -140,7 +140,7 @@ class Record:
         row.exited_at, row.exit_code, row.exit_signal = self.now(), code, signal
         row.outcome, row.error = verdict.outcome, verdict.error
         row.turn, row.waiting, row.step = False, 0, None
-        self.resets.pop(row.pid or 0, None)
+        self.resets.take(row.pid)
         for item in tx.session.exec(untold(row)).all():
             self.told(tx, row, item, "failed")
         self.phase(
@@ -380,7 +380,7 @@ class Record:
 
     def limited(self, tx: Tx, row: ProcessRow, error: str | None, resets_at: str | None) -> None:
         """Write that a usage limit stops it, and when it is told to go on if it can be told."""
-        resets_at = resets_at or self.resets.pop(row.pid or 0, None)
+        resets_at = resets_at or self.resets.take(row.pid)
         if self.parks(row):
             parking.park(row, self._clock.now(), resets_at)
             tx.after(self.on_parked)

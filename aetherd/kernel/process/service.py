@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from sqlmodel import Session, col, select
 
-from aetherd.core.clock import Clock, stamp
+from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.errors import Conflict, Forbidden, NotFound
 from aetherd.events import Hub
@@ -287,7 +287,7 @@ class ProcessService:
         """Tell a running agent something; it is delivered at most once, by the runtime's own protocol."""
         self._gate(input.pid, call)
         row = await self._living(input.pid)
-        if not self._w.adapter(row.runtime).capabilities.steer:
+        if not self._w.adapter(row.runtime).capabilities.texts:
             raise Conflict(
                 f"runtime {row.runtime} takes no text from aetherd; type in its terminal (terminal.send)", pid=input.pid
             )
@@ -413,7 +413,7 @@ class ProcessService:
         for pid in pids:
             row = self._record.row(tx, pid)
             fit = row.state in (State.RUNNING, State.STARTING) and row.want == "headless"
-            if fit and self._w.adapter(row.runtime).capabilities.steer:
+            if fit and self._w.adapter(row.runtime).capabilities.texts:
                 item = self._record.add_input(tx, row, "say", text, by=by, priority=priority, key=key)
                 if item.state == "failed":
                     raise Conflict(f"runtime {row.runtime} of process {pid} cannot be told this", pid=pid)
@@ -421,9 +421,9 @@ class ProcessService:
                 return True
         return False
 
-    def limit_seen(self, pid: int, resets_at: datetime) -> None:
-        """Remember when a process's limit lifts, for a runtime that is told and does not tell."""
-        self._record.resets[pid] = stamp(resets_at)
+    async def limit_seen(self, pid: int, resets_at: datetime | None) -> None:
+        """Note when a process's limit lifts, as its runtime was told; None: it is answered again."""
+        await self._roster.waking.seen(pid, resets_at)
 
     def living(self, agent: str) -> list[Living]:
         """Return an agent's processes that run."""

@@ -102,7 +102,7 @@ async def accept(
             org=row.org,
             tools=start.tools,
         )
-        if row.goal and workshop.adapter(row.runtime).capabilities.steer:
+        if row.goal and workshop.adapter(row.runtime).capabilities.texts:
             record.add_input(tx, row, "say", row.goal, by=call.actor, key=f"goal/{row.pid}")
         # Before the commit, so that a row never stands without its environment.
         workshop.vault.keep(key, Secrets(env, token))

@@ -43,6 +43,7 @@ class Waking:
         self._changed = anyio.Event()
         self._wanted: list[ProcessRow] = []
         self._random = random.Random()
+        self._waits: set[int] = set()  # pids that wait for a limit by themselves
 
     def take_up(self, row: ProcessRow) -> None:
         """Have a parked process started before its time, which a person wants to see."""
@@ -52,6 +53,37 @@ class Waking:
     def look(self) -> None:
         """Look again: somebody waits now, or is free to go on."""
         self._changed.set()
+
+    async def seen(self, pid: int, resets_at: datetime | None) -> None:
+        """Note when a limit lifts that a provider told a runtime; None: the provider answers it again.
+
+        A runtime that ends its turn for it is parked. One that waits by itself is shown as limited meanwhile, and woken
+        by nobody.
+        """
+        if resets_at is not None:
+            self._w.record.resets.seen(pid, resets_at)
+            self._waits = {one for one in self._waits if self._roster.get(one) is not None} | {pid}
+        elif pid not in self._waits:
+            return
+        else:
+            self._waits.remove(pid)
+
+        def work(tx: Tx) -> None:
+            row = self._w.record.row(tx, pid)
+            if not row.turn or row.waiting or row.want != "headless":
+                return
+            if resets_at is not None:
+                row.limited_told = stamp(resets_at)
+                self._w.record.phase(tx, row, Phase.LIMITED, reason=parking.by_itself(row))
+            elif row.phase == Phase.LIMITED:
+                self._w.record.phase(tx, row, Phase.THINKING)
+
+        row = await self._w.read_row(pid)
+        slot = origin.set(Origin(f"process:{pid}", None, row.user, row.org))
+        try:
+            await self._w.store.write(work)
+        finally:
+            origin.reset(slot)
 
     async def serve(self) -> None:
         """Wake whoever is due, for ever."""
@@ -76,7 +108,7 @@ class Waking:
                 await self._pause(LOOK_S)
 
     async def wake(self, pid: int) -> None:
-        """Let a process go on now; `Conflict` when it waits for no limit, or is not free to."""
+        """Let a process go on now; nothing happens when it waits for no limit, or is not free to."""
 
         def work(tx: Tx) -> bool:
             row = self._w.record.row(tx, pid)

@@ -91,7 +91,7 @@ class Workshop:
         self.relay = relay
         self.still = anyio.Lock()  # held while a tree is made to stand still or go on, with what is written of it
         self.walls = Walls(self)
-        record.parks = lambda row: row.runtime in runtimes and runtimes[row.runtime].capabilities.steer
+        record.parks = lambda row: row.runtime in runtimes and runtimes[row.runtime].capabilities.texts
 
     def shim_dir(self, pid: int, incarnation: int) -> Path:
         """Return where the shim of an incarnation keeps its files."""
@@ -141,6 +141,7 @@ class Workshop:
             idle_exit_s=self.settings.idle_exit_s,
             rows=row.rows,
             cols=row.cols,
+            walled=row.tier != HOST,
             gateway=self._gateway(row, secrets),
         )
         return spawn, adapter

@@ -14,8 +14,9 @@ from aetherd.core.clock import Clock
 from aetherd.core.config import Settings
 from aetherd.core.errors import AetherError
 from aetherd.kernel.quota.events import QuotaExceeded
-from aetherd.kernel.quota.ports import Files, Messages, Processes
+from aetherd.kernel.quota.ports import Files, Processes
 from aetherd.operations.bounds import Bounded
+from aetherd.operations.posting import HOUSE, OWNER, Posting
 from aetherd.store import Store, Tx
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 LOOK_S = 5.0
 FILES = 200_000  # more are not counted, so what they hold is not known: as fs.* bounds them too
 SHARE = 20  # a look takes at most one part in so many of the time
-HOUSE, OWNER = (None, "aetherd"), (None, "owner")
 
 Most = Callable[[str, str, str], Awaitable[Mapping[str, float]]]  # (agent, user, org) -> its quota
 
@@ -38,7 +38,7 @@ class DiskWatch:
         settings: Settings,
         process: Processes,
         fs: Files,
-        message: Messages,
+        message: Posting,
         most: Most,
     ) -> None:
         self._store, self._clock, self._settings = store, clock, settings
@@ -104,8 +104,8 @@ class DiskWatch:
         tx.emit(QuotaExceeded(pid=run.pid, agent=run.agent, resource="disk", used=used, bound=bound, of=run.agent))
         self._messages.post_in(
             tx,
-            sender=HOUSE,
-            to=OWNER,
+            sender=(None, HOUSE),
+            to=(None, OWNER),
             text=f"I paused {run.name} (process {run.pid}): {why}.",
             kind="status_update",
             data={"pid": run.pid, "agent": run.agent, "disk_bytes": used, "disk_limit_bytes": bound},

@@ -7,10 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from aetherd.events import Event
+from aetherd.kernel.quota.budgets import Kind, Period
 
 Resource = Literal["disk", "usd", "tokens", "steps"]
-Whose = Literal["run", "flow", "agent", "user", "org"]
-Period = Literal["run", "day", "month"]
 
 UNITS = "bytes of disk, USD, tokens, or calls to models"
 
@@ -33,7 +32,7 @@ class QuotaWarned(Event):
     resource: Resource
     used: int | float = Field(description=UNITS)
     bound: int | float = Field(description=UNITS)
-    budget: Whose
+    budget: Kind
     of: str = Field(description="process id, number of the flow, agent id, org/user, or org")
     period: Period
     resets_at: str | None = None
@@ -46,7 +45,7 @@ class QuotaExceeded(Event):
     resource: Resource
     used: int | float = Field(description=UNITS)
     bound: int | float = Field(description=UNITS)
-    budget: Whose = "agent"
+    budget: Kind = "agent"
     of: str | None = Field(default=None, description="process id, number of the flow, agent id, org/user, or org")
     period: Period = "run"
     resets_at: str | None = None

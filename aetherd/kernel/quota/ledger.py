@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlmodel import Session
@@ -65,6 +66,8 @@ class Ledger:
     async def reserve(self, call: ModelCall) -> int:
         """Set the most aside, durably; raises `Exhausted` when a budget would be exceeded, with its figures."""
         at = stamp(self._clock.now())
+        most = None if call.most_nano_usd is None else min(call.most_nano_usd, HUGE)
+        call = replace(call, most_tokens=min(call.most_tokens, HUGE), most_nano_usd=most)  # a body may ask for anything
         found = await self._store.write(lambda tx: self._reserve(tx, call, at))
         if isinstance(found, Refusal):
             raise found.error()

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aetherd.core.model import LARGEST, MB, USD, Model, Page, Pid, Serial
+from aetherd.kernel.quota.budgets import Kind, Period
 
 
 class QuotaLimits(Model):
@@ -58,9 +59,9 @@ class QuotaSet(QuotaLimits):
 class Spending(Model):
     """What was spent of a budget, and is set aside for calls under way; a limit is null where none is set."""
 
-    budget: Literal["run", "flow", "agent", "user", "org"]
-    of: str = Field(description="process id, agent id, org/user, or org")
-    period: Literal["run", "day", "month"] = Field(description="days and months are those of UTC")
+    budget: Kind
+    of: str = Field(description="process id, number of the flow, agent id, org/user, or org")
+    period: Period = Field(description="days and months are those of UTC")
     limit_usd: float | None
     spent_usd: float
     reserved_usd: float

@@ -6,18 +6,17 @@ from collections.abc import Callable, Sequence
 
 from aetherd.kernel.quota.budgets import SPENT, WARN, Bound, Payer, Place, Refusal, Unit, shown, whose
 from aetherd.kernel.quota.events import QuotaExceeded, QuotaWarned
-from aetherd.kernel.quota.ports import Messages
+from aetherd.operations.posting import HOUSE, OWNER, Posting
 from aetherd.operations.spending import NANO
 from aetherd.store import Tx
 
-HOUSE, OWNER = (None, "aetherd"), (None, "owner")
 TOLD = "INSERT OR IGNORE INTO quota_told (kind, of, period, what, bound) VALUES (?, ?, ?, ?, ?)"
 
 
 class Notices:
     """Writes them in the transaction of the call they are about."""
 
-    def __init__(self, message: Messages, over: Callable[[int, str], None]) -> None:
+    def __init__(self, message: Posting, over: Callable[[int, str], None]) -> None:
         self._messages, self._over = message, over  # over: a run has used up its steps
 
     def told(self, tx: Tx, who: Payer, held: Sequence[Bound], refused: Refusal | None) -> None:
@@ -83,8 +82,8 @@ class Notices:
     def _post(self, tx: Tx, who: Payer, text: str, place: Place, unit: Unit) -> None:
         self._messages.post_in(
             tx,
-            sender=HOUSE,
-            to=OWNER,
+            sender=(None, HOUSE),
+            to=(None, OWNER),
             text=text,
             kind="status_update",
             data={"pid": who.pid, "agent": who.agent, "budget": place.kind, "period": place.period, "unit": unit},

@@ -112,22 +112,3 @@ class Files(Protocol):
     async def weigh(self, agent: str, home: Path) -> tuple[int, int]:
         """Measure an agent's home: bytes on disk and files. Raises OSError when there is none."""
         ...
-
-
-class Messages(Protocol):
-    """The message room."""
-
-    def post_in(
-        self,
-        tx: Tx,
-        *,
-        sender: tuple[str | None, str],
-        to: tuple[str | None, str],
-        text: str,
-        kind: str,
-        data: dict[str, Any],
-        user: str,
-        org: str,
-    ) -> str:
-        """Send inside the caller's transaction; parties are agent id (None: the person) and name."""
-        ...

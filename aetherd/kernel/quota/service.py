@@ -32,11 +32,12 @@ from aetherd.kernel.quota.models import (
     Spending,
 )
 from aetherd.kernel.quota.notices import Notices
-from aetherd.kernel.quota.ports import Agents, Files, Identity, Messages, Processes
+from aetherd.kernel.quota.ports import Agents, Files, Identity, Processes
 from aetherd.kernel.quota.tables import EVERY, TOGETHER, QuotaRow
 from aetherd.kernel.quota.watchdog import Watchdog
 from aetherd.operations.bounds import Bounded
 from aetherd.operations.operation import Call, Effect, Rule, Subject, operation
+from aetherd.operations.posting import Posting
 from aetherd.store import Store, Tx
 from aetherd.store.rows import bare
 
@@ -58,7 +59,7 @@ class QuotaService:
         agent: Agents,
         process: Processes,
         fs: Files,
-        message: Messages,
+        message: Posting,
     ) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._agents, self._process, self._files = agent, process, fs

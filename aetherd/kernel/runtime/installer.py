@@ -131,8 +131,8 @@ class Installer:
         await anyio.to_thread.run_sync(lambda: shutil.rmtree(made / ".cache", ignore_errors=True))
 
 
-def node_of(package: Package) -> set[str]:
-    """Return the tools a pinned package needs, as the shelf names them."""
+def tools_of(package: Package) -> set[str]:
+    """Return what a package needs of Node and npm, as the shelf names it."""
     return {f"npm-{NPM}", f"node-{NODE}", *([f"node-{package.node}"] if package.node else [])}
 
 

@@ -18,11 +18,10 @@ from aetherd.core.config import Settings
 from aetherd.core.errors import AetherError, Conflict, Invalid, NotFound, Unavailable
 from aetherd.kernel.runtime import models as m
 from aetherd.kernel.runtime.events import RuntimeInstalled, RuntimeInstallFailed, RuntimeRemoved
-from aetherd.kernel.runtime.installer import Installer, Step, node_of, pinned
+from aetherd.kernel.runtime.installer import Installer, Step, pinned, tools_of
 from aetherd.kernel.runtime.ports import Installable, Processes
 from aetherd.kernel.runtime.sealed import damage, head_of
 from aetherd.kernel.runtime.shelf import Shelf
-from aetherd.operations.lifecycle import Lifecycle
 from aetherd.operations.observed import Observations
 from aetherd.operations.operation import Call, Effect, Rule, operation
 from aetherd.runtime import Package, Report, Runtime
@@ -61,12 +60,11 @@ class RuntimeService:
         store: Store,
         settings: Settings,
         clock: Clock,
-        lifecycle: Lifecycle,
         runtimes: Mapping[str, Runtime],
         observations: Observations,
         process: Processes,
     ) -> None:
-        self._store, self._clock, self._lifecycle = store, clock, lifecycle
+        self._store, self._clock = store, clock
         self._runtimes, self._observations, self._process = runtimes, observations, process
         self._shelf = Shelf(settings.home / "runtimes")
         self._installer = Installer(self._shelf, os.environ)
@@ -189,7 +187,7 @@ class RuntimeService:
         if adapter.name in self._jobs:
             raise Conflict(f"{adapter.name} is being installed; wait until that has ended")
         version = await anyio.to_thread.run_sync(self._shelf.version, name)
-        if version is None:
+        if version is None or _package(adapter) is None:  # a directory of that name is another runtime's
             raise NotFound(f"{adapter.name} is not installed below aetherd's home", kind="runtime", id=adapter.name)
         if pids := await self._running(adapter.name):
             raise Conflict(f"{adapter.name} is in use by {_pids(pids)}; end them first", pids=pids)
@@ -246,14 +244,20 @@ class RuntimeService:
         except AetherError as exc:
             job.error = exc
             logger.warning("%s was not installed: %s", job.runtime, exc.message)
-            failed = RuntimeInstallFailed(runtime=job.runtime, error=exc.message)
-            await self._store.write(lambda tx: tx.emit(failed))
+            await self._told_of(RuntimeInstallFailed(runtime=job.runtime, error=exc.message))
         except Exception:  # the boundary of a child task: it must not end the daemon
             logger.exception("the install of %s failed", job.runtime)
             job.error = Unavailable(f"{job.runtime} could not be installed; the log says why")
         finally:
             del self._jobs[job.runtime]
             job.tell(last, done=True)
+
+    async def _told_of(self, failed: RuntimeInstallFailed) -> None:
+        """Write that an install failed; a disk that is full takes no event either, and must not end the daemon."""
+        try:
+            await self._store.write(lambda tx: tx.emit(failed))
+        except AetherError as exc:
+            logger.warning("that the install of %s failed is not in the event log: %s", failed.runtime, exc.message)
 
     async def _followed(self, job: Job, call: Call) -> m.Progress:
         """Wait for an install, passing its progress on."""
@@ -272,7 +276,7 @@ class RuntimeService:
         if runtime is not None and not await self._running(runtime):
             await anyio.to_thread.run_sync(self._shelf.prune, short(runtime))
         packages = [package for adapter in self._runtimes.values() if (package := _package(adapter))]
-        wanted = {tool for package in packages for tool in node_of(package)}
+        wanted = {tool for package in packages for tool in tools_of(package)}
         await anyio.to_thread.run_sync(self._shelf.prune_tools, wanted)
 
     async def _running(self, runtime: str) -> list[int]:

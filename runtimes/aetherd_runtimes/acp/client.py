@@ -116,7 +116,7 @@ class Client:
 
     async def _turn(self, says: list[Say], child: Child) -> None:
         self._emit("turn_started")
-        self._running, self._interrupted, self._questions.refusal = True, False, None
+        self._running, self._interrupted = True, False
         self._updates.begin()
         try:
             outcome, error, resets_at = await self._work(says, child)
@@ -152,9 +152,9 @@ class Client:
                 return "interrupted", None, None
             if says := self._desk.take("now"):
                 continue
-            if (refusal := self._questions.refusal) and answer.get("stopReason") == "cancelled":
-                self._questions.refusal = None  # it stops where others are told no and go on
-                says = [Say("", f"{refusal}. Go on without it.", "now")]
+            if answer.get("stopReason") == "cancelled" and (refused := self._questions.refusals()):
+                # it stops where others are told no and go on
+                says = [Say("", f"{'. '.join(refused)}. Go on without it.", "now")]
                 continue
             if (notice := self._updates.notice) and tokens is None:  # Codex ends a failed turn as if it were a good one
                 return verdicts.of_error(Refused(0, notice))
@@ -164,7 +164,8 @@ class Client:
         """Send a prompt and wait for its answer; meanwhile steer, or stop it."""
         stopped: float | None = None
         patience = self._settings.cancel_s
-        future = await self._peer.send("session/prompt", self._spoken(says))
+        reasons = [Say("", reason, "next") for reason in self._questions.refusals(reasons=True)]
+        future = await self._peer.send("session/prompt", self._spoken([*reasons, *says]))
         self._told(says)
         future.add_done_callback(lambda _: self._desk.wake())
         clock = asyncio.get_running_loop().time

@@ -72,7 +72,8 @@ class Peer:
             case {"method": str(method), "id": int() | str() as identity}:
                 self._begin(identity, method, _params(message))
             case {"method": "$/cancel_request"}:
-                if (task := self._serving.get(_params(message).get("requestId"))) is not None:
+                wanted = _params(message).get("requestId")
+                if isinstance(wanted, int | str) and (task := self._serving.get(wanted)) is not None:
                     task.cancel()
             case {"method": str(method)}:
                 self._note(method, _params(message))

@@ -11,6 +11,7 @@ from aetherd_runtimes.acp.updates import ToolCall, Updates, refusal
 from aetherd_runtimes.bridge.hearing import Answer
 
 ALLOW, DENY = ("allow_once", "allow_always"), ("reject_once", "reject_always")
+REFUSED = 20  # refusals that are remembered, to be told
 NOBODY = {"outcome": {"outcome": "cancelled"}}
 
 
@@ -22,7 +23,7 @@ class Questions:
         self._number = 0
         self._open: dict[str, asyncio.Future[Answer | None]] = {}
         self._allowed: set[str] = set()
-        self.refusal: str | None = None  # the last of this turn
+        self._refused: list[tuple[str, bool]] = []  # and the model was not told by us; whether with a reason
 
     async def ask(self, params: Params) -> dict[str, Any]:
         """Return the option for a request of the agent's."""
@@ -36,12 +37,21 @@ class Questions:
         if answer is None:
             return NOBODY
         if not answer.allow:
-            self.refusal = refusal(call, answer.reason)
+            self._refused = [*self._refused, (refusal(call, answer.reason), bool(answer.reason))][-REFUSED:]
             self._updates.refused(call, answer.reason)
             return _pick(options, DENY)
         if answer.for_run:  # kept here: an agent may take "always" for longer than this run
             self._allowed.add(call.tool)
         return _pick(options, ALLOW)
+
+    def refusals(self, *, reasons: bool = False) -> list[str]:
+        """Return and forget what was refused; with `reasons` only what a person gave one for.
+
+        The agent itself tells its model that it was refused, but ACP has no place for the reason.
+        """
+        told = [text for text, reason in self._refused if reason or not reasons]
+        self._refused.clear()
+        return told
 
     def answer(self, answer: Answer) -> None:
         """Take a person's answer; one that comes too late is left out."""

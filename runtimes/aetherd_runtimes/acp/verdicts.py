@@ -33,7 +33,10 @@ _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 def of_stop(reason: Any) -> tuple[str, str | None]:
     """Return outcome and error for a stop reason."""
-    return STOPS.get(reason) or ("failed", f"the turn ended for an unknown reason: {reason}")
+    return (STOPS.get(reason) if isinstance(reason, str) else None) or (
+        "failed",
+        f"the turn ended for an unknown reason: {reason}",
+    )
 
 
 def of_error(error: Refused, now: datetime | None = None) -> tuple[str, str, str | None]:

@@ -137,7 +137,7 @@ class Child:
                     await self._exited.wait()
                 break
             except TimeoutError:
-                self._signal(number)
+                self.ask(number)
         await self._exited.wait()
         self.kill()
 
@@ -148,15 +148,12 @@ class Child:
 
     def ask(self, number: signal.Signals) -> None:
         """Send its session a signal."""
-        self._signal(number)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
         """Kill what is left of its session, at once."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+        self.ask(signal.SIGKILL)
 
 
 def _run(argv: Sequence[str], env: Mapping[str, str], cwd: str, joined: bool) -> subprocess.Popen[bytes]:

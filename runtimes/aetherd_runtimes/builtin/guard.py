@@ -41,7 +41,7 @@ ORDERS = re.compile(
     | </?\s*(?:system|assistant|untrusted|system-reminder|instructions)\b[^>]{0,60}>
     | <\|(?:im_start|im_end|system|endoftext)[^>]{0,20}\|?>
     | \[/?INST\] | <<SYS>>
-    | ^\s*(?:\#+\s*)?(?:system|developer)\s*(?:message|prompt|note|override)\s*:
+    | ^[^\S\n]*+(?:\#++[^\S\n]*+)?(?:system|developer)\s*(?:message|prompt|note|override)\s*:
     | \b(?:ai|llm|language\s+model|assistant|agent)s?\b[^.\n]{0,20}\b(?:must|should|have\s+to)\s+(?:now\s+)?
         (?:immediately|instead|first|execute|run|call|obey|comply)\b
     """,

@@ -17,7 +17,7 @@ class Approvals:
 
     def __init__(self, emit: Callable[..., None]) -> None:
         self._emit = emit
-        self._open: dict[str, None] = {}
+        self._open: dict[str, str] = {}  # and what each asks for
         self._allowed = False  # for the rest of this run: the gateway's own "allow always" is not offered when it asks
         self._granted: list[str] = []  # by that, and still to be told
 
@@ -37,20 +37,27 @@ class Approvals:
         if self._allowed:
             self._granted.append(identity)
             return
-        self._open[identity] = None
         command, call = str(request.get("command") or ""), request.get("toolCallId")
+        title = self._open[identity] = f"run {command[:TITLE_LIMIT]}"
         self._emit(
             "permission_asked",
             request=identity,
             tool=TOOL,
             input={"command": command, "cwd": str(request.get("cwd") or "")},
-            title=f"run {command[:TITLE_LIMIT]}",
+            title=title,
             tool_call=call if isinstance(call, str) else None,
         )
 
+    def reason(self, answer: Answer) -> str | None:
+        """Return what the model is to be told of a refusal, which has no place in the gateway's answer to it."""
+        title = self._open.get(answer.request)
+        if title is None or answer.allow or not answer.reason:
+            return None
+        return f"A person refused this: {title} ({answer.reason})"
+
     async def answer(self, wire: Wire, answer: Answer) -> None:
         """Pass a person's answer on; one that comes too late is left out."""
-        if self._open.pop(answer.request, ...) is ...:
+        if self._open.pop(answer.request, None) is None:
             return
         self._allowed |= answer.allow and answer.for_run
         await self._resolve(wire, answer.request, allow=answer.allow)
@@ -77,5 +84,5 @@ class Approvals:
             self._emit("trouble", text=f"the answer came too late: {exc}")
 
     def _close(self, identity: str) -> None:
-        if self._open.pop(identity, ...) is None:
+        if self._open.pop(identity, None) is not None:
             self._emit("permission_closed", request=identity)

@@ -14,7 +14,7 @@ from aetherd_runtimes.builtin.protocol import Mouth
 from aetherd_runtimes.openclaw.approvals import Approvals
 from aetherd_runtimes.openclaw.gateway import BAD_CONFIG, Gateway, adopt_orphans
 from aetherd_runtimes.openclaw.settings import Settings
-from aetherd_runtimes.openclaw.turns import Turns
+from aetherd_runtimes.openclaw.turns import NOTE, Turns
 from aetherd_runtimes.openclaw.wire import Gone, Refused, Wire
 
 RESTARTS = 3  # of a gateway that died
@@ -184,6 +184,8 @@ class Bridge:
                 case Interrupt() if self._turns.busy:
                     await wire.request("chat.abort", sessionKey=self._settings.key)
                 case Answer():
+                    if reason := self._approvals.reason(heard):  # the run waits, so it is told before it goes on
+                        await self._note(wire, f"{NOTE}{heard.request}", reason)
                     await self._approvals.answer(wire, heard)
         except Refused as exc:
             self._emit("trouble", text=f"the OpenClaw gateway refused: {exc}")
@@ -195,22 +197,34 @@ class Bridge:
         self._sent[say.id] = say
         self._turns.sent(say.id)
         try:
-            await wire.request(
-                "chat.send",
-                sessionKey=self._settings.key,
-                idempotencyKey=say.id,
-                message=say.text,
-                queueMode=QUEUES[say.priority],
-                timeoutMs=0,  # the daemon bounds the time of a run
-                # else "/exec security=full" in anybody's message would open what asks
-                suppressCommandInterpretation=True,
-            )
+            await self._send(wire, say.id, say.text, say.priority)
         except Refused as exc:
             if exc.retry:  # a suspended or restarting gateway
                 self._turns.withdraw(say.id)
                 raise Gone(str(exc)) from exc
             del self._sent[say.id]
             self._turns.failed(say.id, f"the OpenClaw gateway refused the text: {exc}")
+
+    async def _note(self, wire: Wire, identity: str, text: str) -> None:
+        """Tell the run that goes on something of our own, which the daemon knows."""
+        self._turns.sent(identity)
+        try:
+            await self._send(wire, identity, text, "next")
+        except Refused as exc:
+            self._turns.withdraw(identity)
+            self._emit("trouble", text=f"the OpenClaw gateway refused a text: {exc}")
+
+    async def _send(self, wire: Wire, identity: str, text: str, priority: str) -> None:
+        await wire.request(
+            "chat.send",
+            sessionKey=self._settings.key,
+            idempotencyKey=identity,
+            message=text,
+            queueMode=QUEUES[priority],
+            timeoutMs=0,  # the daemon bounds the time of a run
+            # else "/exec security=full" in anybody's message would open what asks
+            suppressCommandInterpretation=True,
+        )
 
     def _hear(self, event: str, payload: Mapping[str, Any]) -> None:
         self._approvals.hear(event, payload)

@@ -17,6 +17,7 @@ from aetherd_runtimes.openclaw.history import Said, Used, called, read, text_of
 Emit = Callable[..., None]
 
 REMEMBERED = 500
+NOTE = "aether-note-"  # begins the id of a text of the bridge's own, which the daemon is not told of
 LIMITED = ("rate_limit", "overloaded")
 # After these the gateway refuses its key for minutes, also when the budget was raised or the limit has lifted.
 WORN = (*LIMITED, "billing", "auth", "auth_permanent")
@@ -57,6 +58,9 @@ class Turns:
     def give_up(self) -> None:
         """End a turn that waits for texts the gateway never told."""
         for run in self.runs:
+            if run.startswith(NOTE):
+                self._end(run)
+                continue
             self.failed(run, "the OpenClaw gateway took the text and never told it to the model; send it again")
 
     def knows(self, text: str) -> bool:
@@ -198,7 +202,8 @@ class Turns:
                 if identity is None or identity not in self._told:
                     if identity is not None:
                         self._told.add(identity)
-                    self._emit("told", id=identity, text=text)
+                    if not (identity or "").startswith(NOTE):
+                        self._emit("told", id=identity, text=text)
                 if identity in self._held and len(self._open) > 1:
                     self._end(identity)
             case Used() as used:

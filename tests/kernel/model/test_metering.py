@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aetherd.core.errors import Invalid, NotFound
 from aetherd.kernel.model import prices
 from aetherd.kernel.model.dialects import Wire, wanted
 from aetherd.kernel.model.limits import resets
@@ -158,8 +160,14 @@ def test_a_dated_version_costs_what_its_model_does_and_what_a_person_set_comes_f
         ({"max_completion_tokens": 50, "n": 3}, 2_000, 150),
         ({}, 2_000, 1_000),
         ({"n": 2}, 2_000, 2_000),
-        ({"max_output_tokens": 5, "previous_response_id": "r"}, 90_000, 5),
+        ({"max_tokens": 5, "previous_response_id": "r"}, 90_000, 5),
         ({"max_tokens": 5, "tools": [{"type": "web_search_20260209", "max_uses": 2}]}, 180_000, 5),
+        ({"max_output_tokens": 5, "generationConfig": {"maxOutputTokens": 5}}, 2_000, 1_000),  # other dialects' words
+        ({"max_tokens": 5, "max_completion_tokens": 50.0}, 2_000, 50),
+        ({"max_tokens": 5, "prompt": ["a", "b"], "best_of": 4}, 2_000, 40),
+        ({"max_tokens": 5, "messages": [{"image_url": {"url": "data:image/png;base64,AA"}}] * 3}, 32_000, 5),
+        ({"max_tokens": 5, "messages": [{"image_url": {"url": "HTTPS://a/b.png"}}]}, 90_000, 5),
+        ({"max_tokens": 5, "source": {"media_type": "application/pdf", "data": "AA"}}, 90_000, 5),
     ],
 )
 def test_the_most_a_call_can_use_is_known_before_it_is_made(body: dict[str, Any], sent: int, got: int) -> None:
@@ -168,6 +176,54 @@ def test_the_most_a_call_can_use_is_known_before_it_is_made(body: dict[str, Any]
     most = want.input_bound(90_000)
     assert sent <= most <= sent + 2_000 + len(raw)
     assert want.output_bound(1_000) == got
+
+
+@pytest.mark.parametrize(
+    "spelling", [b'"file_data": {"file\\u005furi": "x"}', b'"f":\n{"fileUri"\t:"x"}', b'"cached\\u0043ontent": "c"']
+)
+def test_how_a_body_is_spelled_does_not_hide_what_it_can_cost(spelling: bytes) -> None:
+    config = b'{"generation_config": {"candidate_count": 4, "max_output_tokens": 7}, "tools": [{"url_context": {}}], '
+    want = wanted(Asked("gemini", "v1beta/models/g:generateContent", "", "POST", (), config + spelling + b"}"))
+    assert (want.elsewhere, want.output_bound(1_000), want.hosted) == (True, 28, 5)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("v1/responses", b'{"model": "m", "background": true}', "cannot be metered"),
+        ("v1/messages", b'{"model": "m", "max_tokens": 1, "max_tokens": 99}', "stands twice"),
+        ("v1/chat/completions", b'{"model": "m", "max_tokens": "99"}', "no whole number"),
+        ("v1/chat/completions", b'{"model": "m\\ud800"}', "names no model"),
+        ("v1beta/models/g%2f..%2fh:countTokens", b"{}", "could not be metered"),
+    ],
+)
+def test_what_a_provider_could_read_in_another_way_is_not_passed(path: str, body: bytes, words: str) -> None:
+    with pytest.raises((Invalid, NotFound), match=words):
+        wanted(Asked("any", path, "", "POST", (), body))
+
+
+def test_a_list_of_models_leads_nowhere_else() -> None:
+    assert wanted(Asked("openai", "v1/models/org/name-1.5", "", "GET", (), b"")).wire == "free"
+    for path in ("v1/models/%2e%2e/files", "v1/models/../files", "v1/files"):
+        with pytest.raises(NotFound):
+            wanted(Asked("openai", path, "", "GET", (), b""))
+
+
+def test_tools_that_are_echoed_in_an_answer_are_not_taken_for_its_figures() -> None:
+    tools = [{"parameters": {"properties": {"usage": {"default": {"usage": None}}}}}]
+    meter = Meter("responses", lines=True)
+    meter.feed(sse({"type": "response.created", "response": {"tools": tools}}))
+    assert not meter.told
+    meter.feed(sse({"response": {"tools": tools, "usage": {"input_tokens": 5, "output_tokens": 6}}}))
+    assert (meter.told, meter.usage()) == (True, Usage(input=5, output=6))
+
+
+def test_what_a_summary_of_the_conversation_took_is_counted() -> None:
+    meter = Meter("messages", lines=False)
+    steps = [{"type": "compaction", "input_tokens": 180, "output_tokens": 3}, {"type": "message", "input_tokens": 23}]
+    usage = {"input_tokens": 23, "output_tokens": 1, "iterations": steps}
+    meter.feed(json.dumps({"model": "m\ud800", "usage": usage}).encode())
+    assert meter.usage() == Usage("m?", 203, 4)
 
 
 def test_a_reset_is_read_from_the_headers_each_provider_sends() -> None:
@@ -199,3 +255,17 @@ def test_a_trace_never_shows_a_secret_that_is_known_or_looks_like_one(around: st
         assert secret not in redacted(f"{around} {secret} {around}")
     assert "known words" not in redacted(f"{around}known words{around}", ["known words"])
     assert "hunter22" not in redacted('{"password": "hunter22"}') + redacted("API_KEY=hunter22")
+
+
+@pytest.mark.parametrize("part", ["eyJ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "eyJhbGciOiJ.", "token\\"])
+def test_a_trace_of_words_that_look_like_the_begin_of_secrets_is_written_soon(part: str) -> None:
+    begun = time.process_time()
+    redacted(part * (200_000 // len(part)))
+    assert time.process_time() - begun < 5  # it was minutes, in which the whole daemon stood still
+
+
+def test_a_trace_hides_tokens_and_keys_of_several_lines() -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,0A\n\nMIIE\n-----END RSA PRIVATE KEY-----"
+    for secret in (key, "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSM"):
+        assert redacted(f"a {secret} b") == "a [redacted] b"
+        assert "SflK" not in redacted(json.dumps(f"a\n{secret}"))

@@ -137,6 +137,17 @@ async def test_it_is_told_what_it_was_sent_meanwhile_once_and_a_person_may_try_a
         assert lab.said(found)[1:] == ["work", GO_ON]
 
 
+async def test_a_reset_time_that_only_the_gateway_was_told_is_believed(estate: Estate) -> None:
+    async with estate.open() as lab:
+        made = await lab.spawn(goal="say hello")
+        lifts = lab.clock.now() + timedelta(seconds=600)
+        await lab.kernel.rooms["process"].limit_seen(made.pid, lifts)
+        await lab("process.send", pid=made.pid, text=f"{limit(lab)} ;; work")
+        await lab.event("process.state_changed", pid=made.pid, to="queued")
+        found = (await lab("process.get", pid=made.pid)).limited
+        assert (found.resets_at, found.wakes_at) == (stamp(lifts), stamp(lifts))
+
+
 async def test_one_that_may_go_on_waits_for_room_like_any_other(estate: Estate) -> None:
     async with estate.open(max_running=1) as lab:
         first = await parked(lab, 60)
@@ -168,3 +179,22 @@ async def test_parked_agents_are_woken_by_the_next_daemon(estate: Estate) -> Non
         await let_pass(lab, 60, 2)
         for one in (rests, crashed):
             assert (await lab.result(one.pid)).text == "heard " + GO_ON
+
+
+async def test_a_runtime_that_waits_for_its_limit_by_itself_is_shown_so_until_it_is_answered(estate: Estate) -> None:
+    async with estate.open() as lab:
+        made = await lab.ready(await lab.spawn(goal="work"))
+        await lab.event("process.phase_changed", pid=made.pid, to="thinking")
+        lifts = lab.clock.now() + timedelta(minutes=9)
+        process = lab.kernel.rooms["process"]
+        await process.limit_seen(made.pid, lifts)
+        shown = await lab("process.get", pid=made.pid)
+        assert (shown.state, shown.phase, shown.limited) == ("running", "limited", None)
+        assert shown.reason == f"its runtime waits for a usage limit, which lifts at {stamp(lifts)}"
+        lab.clock.advance(600)
+        await let_pass(lab, 2)
+        assert lifted(lab) == []  # it is not told to go on, as it does so by itself
+        await process.limit_seen(made.pid, None)
+        shown = await lab("process.get", pid=made.pid)
+        assert (shown.phase, shown.reason) == ("thinking", None)
+        assert lab.said(made) == ["work"]

@@ -54,8 +54,8 @@ def test_no_walk_through_the_table_starts_a_process_twice_or_revives_it(wishes: 
         if legal(now, wish):
             now = wish
             path.append(now)
-    assert path.count(State.STARTING) <= 1
-    assert path.count(State.QUEUED) <= 1
+    queued = path.count(State.QUEUED)  # before its first start, and while a provider's limit keeps it parked
+    assert path.count(State.STARTING) <= queued + 1
     assert sum(state in ENDED for state in path) <= 1
     assert all(state not in ENDED for state in path[:-1])
 

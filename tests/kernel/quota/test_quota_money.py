@@ -201,3 +201,13 @@ async def test_the_steps_of_a_flow_spend_from_one_budget(lab: Lab) -> None:
     assert (refused.value.data["budget"], refused.value.data["spent_usd"]) == ("flow", 0.3)
     assert (await lab("flow.get", id=flow.id)).cost_usd == 0.3
     await lab("flow.cancel", id=flow.id)
+
+
+async def test_a_call_that_asks_for_more_than_can_be_counted_is_counted_as_very_much(lab: Lab) -> None:
+    free, bound = await lab.sh("read line"), await lab.sh("read line", budget=1000)
+    with pytest.raises(Exhausted):
+        await money(lab).reserve(a_call(bound.pid, 1e12, tokens=1 << 80))
+    reservation = await money(lab).reserve(a_call(free.pid, 1e12, tokens=1 << 80))
+    await money(lab).settle(reservation, paid(0.5))
+    (left,) = await rows(lab, "SELECT reserved_nano, reserved_tokens FROM quota_spent WHERE of = ?", str(free.pid))
+    assert tuple(left) == (0, 0)

@@ -44,7 +44,7 @@ for name, version in json.loads((place / "package.json").read_text())["dependenc
     print(f"npm http fetch GET 200 {registry}{name}/-/{name}-{version}.tgz 1ms", file=sys.stderr)
     for member in packed:
         member.name = f"node_modules/{name}/" + member.name.partition("/")[2]
-        packed.extract(member, place, filter="data")
+        packed.extract(member, place)
     lock[f"node_modules/{name}"] = {"integrity": facts["dist"]["integrity"]}
 (place / "package-lock.json").write_text(json.dumps({"packages": lock}))
 """

@@ -46,11 +46,19 @@ async def test_an_install_tells_its_steps_and_then_doctor_and_room_show_the_runt
     assert not [path for path in registry.asked[fetched:] if "node-linux" in path], "Node is fetched once"
 
 
-async def test_what_aetherd_cannot_install_says_how_it_is_got(running: Running) -> None:
+async def test_what_aetherd_cannot_install_says_how_it_is_got_and_is_not_removed(
+    running: Running, settings: Settings
+) -> None:
     with pytest.raises(Invalid, match="command is not installed by aetherd"):
         await install(running, "command")
     with pytest.raises(NotFound, match="no runtime 'nosuch'; there are acp:tool, command"):
         await install(running, "nosuch")
+    other = settings.home / "runtimes/command/1"  # another runtime's, which is called as this one is
+    other.mkdir(parents=True)
+    (other.parent / "current").symlink_to("1")
+    with pytest.raises(NotFound, match="command is not installed"):
+        await running.invoke("runtime.remove", {"runtime": "command"})
+    assert other.is_dir()
     with pytest.raises(Conflict, match="aetherctl runtime install tool"):
         await running.invoke("runtime.update", {"runtime": "tool"})
 

@@ -59,9 +59,9 @@ export interface AgentLimitLiftedData {
 /** A usage limit stops the model until it lifts. */
 export interface AgentLimitReachedData {
   error: string | null;
-  /** when it lifts, as the runtime was told */
+  /** when it lifts, as the runtime or the model gateway was told */
   resets_at: string | null;
-  /** when the agent is told to go on; by itself it never does */
+  /** when the agent is told to go on; null: never */
   wakes_at: string | null;
 }
 
@@ -1602,7 +1602,7 @@ export interface Left {
 /** A usage limit that an agent waits for; it has no runtime meanwhile where that can go on later. */
 export interface Limited {
   since: string;
-  /** when it lifts, as the runtime was told */
+  /** when it lifts, as the runtime or the model gateway was told */
   resets_at: string | null;
   /** when it is told to go on; process.resume does so at once */
   wakes_at: string;
@@ -3385,7 +3385,7 @@ export interface RoomHealth {
 /** What a run with all it started has spent; and what it alone has, beside what its runtime tells of that. */
 export interface RunMoney {
   budget: "run" | "flow" | "agent" | "user" | "org";
-  /** process id, agent id, org/user, or org */
+  /** process id, number of the flow, agent id, org/user, or org */
   of: string;
   /** days and months are those of UTC */
   period: "run" | "day" | "month";
@@ -4384,7 +4384,7 @@ export interface SnapshotRestoredData {
 /** What was spent of a budget, and is set aside for calls under way; a limit is null where none is set. */
 export interface Spending {
   budget: "run" | "flow" | "agent" | "user" | "org";
-  /** process id, agent id, org/user, or org */
+  /** process id, number of the flow, agent id, org/user, or org */
   of: string;
   /** days and months are those of UTC */
   period: "run" | "day" | "month";

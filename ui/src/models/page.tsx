@@ -12,7 +12,7 @@ import { ProviderRow } from "./provider";
 import { Together } from "./together";
 import { Used } from "./used";
 
-export type Providers = Operations["model.providers"]["output"];
+type Providers = Operations["model.providers"]["output"];
 export type Provider = Providers["providers"][number];
 export type Change = Operations["model.configure"]["input"];
 
@@ -31,7 +31,7 @@ export default function Models() {
     <Page
       title="Models"
       places={HOUSE}
-      lead={<p className="text-sm text-dim">Agents ask models through aetherd. Their keys stay here: no agent, file or log ever has one.</p>}
+      lead={<p className="text-sm text-dim">Agents ask models through aetherd. Their keys stay with the daemon: no agent, event or log ever has one.</p>}
       actions={
         <Button icon={<Plus size={15} />} data-testid="provider-new" onClick={() => setAdding(true)}>
           Provider
@@ -46,7 +46,7 @@ export default function Models() {
         </ul>
         {found && (
           <p className="mt-2 text-xs text-faint">
-            Prices as of {found.prices_date}, from {found.prices_source}. A model without a known price is bounded by tokens alone.
+            Prices as of {found.prices_date}, from {found.prices_source}. A budget in USD refuses a model without a known price, unless tokens are bounded, too.
           </p>
         )}
       </Section>

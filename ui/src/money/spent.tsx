@@ -1,16 +1,9 @@
+import type { Operations } from "../generated/types";
 import { count, dollars } from "../model/format";
 import { Meter } from "../parts/meter";
 import { Until } from "../parts/until";
 
-interface Spending {
-  limit_usd: number | null;
-  spent_usd: number;
-  reserved_usd: number;
-  limit_tokens: number | null;
-  spent_tokens: number;
-  reserved_tokens: number;
-  resets_at: string | null;
-}
+type Spending = Operations["quota.get"]["output"]["spending"][number];
 
 /** One budget: spent, set aside for calls under way, and the bound where there is one. */
 export function Spent({ label, spending, testid }: { label: string; spending: Spending; testid: string }) {
