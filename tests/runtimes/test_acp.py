@@ -67,9 +67,11 @@ def test_a_person_is_asked_once_for_a_run_and_a_refusal_ends_no_turn(tmp_path: P
         assert ToolReturned("t2", "A person refused this: run rm -r (never)", is_error=True) in running.outputs
         running.wait(TurnEnded)
         assert prompts(tmp_path) == [["ask rm -r"]]  # it goes on by itself, and is not told in a turn of its own
+        begun = len(running.outputs)
         running.say("ask ls")
         running.decide(True, for_run=True)
         running.wait(Text, lambda text: text.text == "chosen once")
+        running.wait(TurnEnded, after=begun)
         begun = len(running.outputs)
         assert prompts(tmp_path)[1] == ["A person refused this: run rm -r (never)", "ask ls"]
         assert running.turn("ask pwd").text == "chosen once"

@@ -23,11 +23,10 @@ FILE = 32 * 1024 * 1024  # bytes of an agent's file; then the one before is repl
 HIDDEN = "[redacted]"
 SECRETS = re.compile(
     r"(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|AKIA[A-Z0-9]{16}|ae[opst]_[A-Za-z0-9_-]{20,}|(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]+"
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?!-----).)*+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
+    r"|AKIA[A-Z0-9]{16}|ae[opst]_[A-Za-z0-9_-]{20,}|(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-{1,4}[^-]+)*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
     r"|(?i:(?<=bearer )[A-Za-z0-9._~+/-]{12,}=*)"
-    r"|(?i:(?:passw(?:or)?d|secret|api_?key|token)[\"'\\]*\s*[:=]\s*[\"'\\]*)[^\s\"'\\,}]{6,}",
-    re.DOTALL,
+    r"|(?i:(?:passw(?:or)?d|secret|api_?key|token)[\"'\\]*\s*[:=]\s*[\"'\\]*)[^\s\"'\\,}]{6,}"
 )
 
 
