@@ -42,22 +42,21 @@ class Docker:
 
         Raises `Unavailable`; then nothing is left.
         """
-        wanted = await anyio.to_thread.run_sync(self._container, plan)
-        noted = json.dumps(
-            [
-                wanted.image,
-                wanted.uid,
-                record(plan, [(bind.outside, bind.inside, bind.readonly) for bind in wanted.binds]),
-            ]
-        )
-        kept = await anyio.to_thread.run_sync(self._keepers.noted, plan.pid)
+
+        def look() -> tuple[Container, str, str | None, bool]:  # in one go, as each way to a thread costs time
+            wanted = self._container(plan)
+            told = record(plan, [(bind.outside, bind.inside, bind.readonly) for bind in wanted.binds])
+            noted = json.dumps([wanted.image, wanted.uid, told])
+            return wanted, noted, self._keepers.noted(plan.pid), self._keepers.directory(plan.pid).exists()
+
+        wanted, noted, kept, left = await anyio.to_thread.run_sync(look)
         if kept == noted and (found := await self.find(plan.pid)) is not None:
             return found
         with anyio.CancelScope(shield=True):  # one who leaves leaves nothing half made
             try:
-                await self.drop(plan.pid)
-                inside = await self._make(plan, wanted)
-                await anyio.to_thread.run_sync(self._keepers.note, plan.pid, noted)
+                if left:
+                    await self.drop(plan.pid)
+                inside = await self._make(plan, wanted, noted)
             except BaseException:
                 await self.drop(plan.pid)
                 raise
@@ -82,7 +81,7 @@ class Docker:
         """Return the processes of this house that have a container, running or not."""
         return [int(one.labels["aetherd.pid"]) for one in await self._engine.labelled(f"aetherd.home={self._key}")]
 
-    async def _make(self, plan: Plan, wanted: Container) -> Inside:
+    async def _make(self, plan: Plan, wanted: Container, noted: str) -> Inside:
         image = wanted.image
         try:
             await self._engine.create(wanted)
@@ -94,7 +93,7 @@ class Docker:
         first = await self._engine.start(wanted.name)
         if not await anyio.to_thread.run_sync(os.path.lexists, f"/proc/{first}/root{PYTHON}"):
             raise Unavailable(f"the image {image} has no {PYTHON}, which aether's tools need; use another", image=image)
-        return await self._keepers.adopt(plan, first, python=PYTHON)
+        return await self._keepers.adopt(plan, first, noted, python=PYTHON)
 
     def _name(self, pid: int) -> str:
         return f"aether-{self._key}-p{pid}"

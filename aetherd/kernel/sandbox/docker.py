@@ -287,6 +287,17 @@ def _sdk() -> Any:
 
 
 def _create(client: Any, container: Container) -> None:
+    """Make it; what is left under its name of an earlier one goes."""
+    try:
+        _make(client, container)
+    except _sdk().errors.APIError as exc:
+        if exc.status_code != 409:
+            raise
+        client.remove_container(container.name, force=True, v=True)
+        _make(client, container)
+
+
+def _make(client: Any, container: Container) -> None:
     types = _sdk().types
     client.create_container(
         container.image,

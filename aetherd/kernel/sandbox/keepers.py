@@ -63,12 +63,17 @@ class Keepers:
         except ShimError as exc:
             raise Unavailable(f"no sandbox for process {plan.pid}: {exc}", pid=plan.pid) from exc
 
-    async def adopt(self, plan: Plan, first: int, *, python: str) -> Inside:
+    async def adopt(self, plan: Plan, first: int, note: str, *, python: str) -> Inside:
         """Keep what stands already: `first` is the host's pid of its first process. Raises `Unavailable`."""
+
+        def make() -> None:
+            self.make(plan.pid)
+            self.note(plan.pid, note)
+
         start_time = start_time_of(first)
         if start_time is None:
             raise Unavailable(f"the sandbox of process {plan.pid} ended as it began", pid=plan.pid)
-        await anyio.to_thread.run_sync(self.make, plan.pid)
+        await anyio.to_thread.run_sync(make)
         adopt = {"pid": first, "start_time": start_time}
         held = await self.hold(plan, HoldRequest(directory="", door="", doors={}, adopt=adopt))
         return self.inside(held, python)
