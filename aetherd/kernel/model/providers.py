@@ -110,6 +110,10 @@ class Book:
         """Return those that can be asked."""
         return frozenset(name for name in self.names(user, org) if not self.place(name, user, org).note)
 
+    def awaited(self) -> bool:
+        """Tell whether somebody can ask a model now. Blocking."""
+        return any(self.ready(*whose) for whose in ({("", "")} | self.configured.keys()))
+
     def usable(self, name: str, user: str, org: str) -> Place:
         """Return a provider that can be asked; raises `NotFound`, `Forbidden`."""
         now = time.monotonic()

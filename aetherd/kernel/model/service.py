@@ -87,8 +87,13 @@ class ModelService:
     async def _prepare(self) -> None:
         """Load what the first call needs, once agents are looked after."""
         await self._lifecycle.up.wait()
-        await anyio.to_thread.run_sync(prices.table)
-        await anyio.to_thread.run_sync(import_module, "aetherd.kernel.model.upstream")
+        await anyio.to_thread.run_sync(self._load)
+
+    def _load(self) -> None:
+        """Import the client (10 MB) and read the prices, when somebody can be asked."""
+        if self._book.awaited():
+            prices.table()
+            import_module("aetherd.kernel.model.upstream")
 
     @operation("model.providers", effect=Effect.READ, access=Rule.PEOPLE)
     async def providers(self, input: ProvidersWanted, call: Call) -> Providers:
@@ -149,6 +154,7 @@ class ModelService:
             kind = input.kind or ("claude" if key.startswith("sk-ant-oat") else "key")
             await anyio.to_thread.run_sync(self._book.keep, name, *whose, key, kind)
         self._book.changed()
+        await anyio.to_thread.run_sync(self._load)
         return await anyio.to_thread.run_sync(self._providers, call)
 
     @operation("model.route", effect=Effect.READ, access=Rule.ANYONE, positional=("provider", "model"))
